@@ -1,0 +1,97 @@
+"""The policy that protects people: thresholds that can only be raised, and the gate every table passes.
+
+Suppression lowers the risk that somebody is recognized; it is not anonymity.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from smstudy.errors import DisclosureError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FLOOR_SCORES = 5
+FLOOR_COMMENTS = 10
+COUNTS = ("n", "n_previous", "n_linked")
+ABOUT_NOBODY = ("threshold", "k", "n_items")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Privacy:
+    """Smallest groups that may be shown.
+
+    Parameters
+    ----------
+    min_n : int
+        Respondents a group needs before its scores or its size are shown; at least 5.
+    comment_min_n : int
+        Respondents a group needs before any comment is shown; at least 10.
+
+    Raises
+    ------
+    DisclosureError
+        If a threshold is lower than its floor.
+
+    Examples
+    --------
+    >>> Privacy(min_n=8).min_n
+    8
+    """
+
+    min_n: int = FLOOR_SCORES
+    comment_min_n: int = FLOOR_COMMENTS
+
+    def __post_init__(self) -> None:
+        for name, floor in (("min_n", FLOOR_SCORES), ("comment_min_n", FLOOR_COMMENTS)):
+            if getattr(self, name) < floor:
+                raise DisclosureError(
+                    f"{name} = {getattr(self, name)} is lower than {floor}. Thresholds can only be raised: "
+                    f"use {floor} or more."
+                )
+
+    def raised_to(self, min_n: int) -> Privacy:
+        """Give the same policy with a higher threshold for scores; a lower one is refused."""
+        if min_n < self.min_n:
+            raise DisclosureError(
+                f"min_n = {min_n} is lower than the {self.min_n} this study is held to. "
+                f"Thresholds can only be raised: use {self.min_n} or more."
+            )
+        return Privacy(min_n=min_n, comment_min_n=max(self.comment_min_n, min_n))
+
+    def allows(self, n: float) -> bool:
+        """Say whether a group of n respondents may be shown; an empty group shows nobody."""
+        return n == 0 or n >= self.min_n
+
+    def gate(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Blank every number of a row that stands for too few respondents, its count included.
+
+        Parameters
+        ----------
+        table : DataFrame
+            A tidy table; rows without a column named `n`, `n_previous` or `n_linked` pass unchanged.
+
+        Returns
+        -------
+        DataFrame
+            The same rows and columns plus, where a row was blanked, a true `hidden`.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> Privacy().gate(pd.DataFrame({"group": ["A", "B"], "n": [12, 3], "mean": [3.1, 4.0]}))
+          group     n  mean  hidden
+        0     A  12.0   3.1   False
+        1     B   NaN   NaN    True
+        """
+        counts = [name for name in COUNTS if name in table]
+        small = ((table[counts] > 0) & (table[counts] < self.min_n)).any(axis=1)
+        if not small.any():
+            return table
+        numbers = [name for name in table.select_dtypes("number") if name not in ABOUT_NOBODY]
+        gated = table.astype({name: float for name in numbers})
+        gated.loc[small, numbers] = float("nan")
+        gated["hidden"] = small | table.get("hidden", False)
+        return gated
