@@ -1,0 +1,501 @@
+"""Raw survey exports: recognized by looking at the file, read as text, direct identifiers dropped at the door."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import ipaddress
+import json
+import os
+import re
+import signal
+import struct
+import subprocess
+import sys
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from smstudy.errors import DataError, did_you_mean
+from smstudy.survey import foreign
+from smstudy.survey.tabular import (
+    MAX_BYTES,
+    SAVE_AS,
+    Table,
+    as_cells,
+    check_cells,
+    check_width,
+    read_text,
+)
+
+SECONDS = 20
+MAX_UNPACKED = 128 << 20
+MAX_RATIO = 200
+
+MISSING_MARKS = frozenset({"", "?"})
+
+ALWAYS_DROPPED = {
+    "ipaddress": "IP address",
+    "ipaddr": "IP address",
+    "ipadresse": "IP address",
+    "recipientlastname": "last name",
+    "recipientfirstname": "first name",
+    "recipientemail": "e-mail address",
+    "locationlatitude": "location",
+    "locationlongitude": "location",
+    "locationaccuracy": "location",
+    "emailaddress": "e-mail address",
+    "userprincipalname": "account name",
+}
+DROPPED_UNLESS_KEPT = {
+    "ip": "IP address",
+    "externalreference": "reference to a person outside the survey",
+    "externaldatareference": "reference to a person outside the survey",
+    "email": "e-mail address",
+    "name": "name",
+    "fullname": "name",
+    "displayname": "name",
+    "firstname": "first name",
+    "lastname": "last name",
+    "surname": "last name",
+    "namefirst": "first name",
+    "namelast": "last name",
+    "phone": "phone number",
+    "phonenumber": "phone number",
+    "telephone": "phone number",
+    "mobile": "phone number",
+    "address": "postal address",
+}
+_EMAIL = re.compile(r"[^@\s,;]+@[^@\s,;]+\.[^@\s,;]+")
+_SLOW = "reading takes too long; the file may be damaged, or too large for its format: save it as CSV (UTF-8)"
+_OUT_OF_TIME = -getattr(signal, "SIGXCPU", 24)
+# The slower parser openpyxl would choose guards against what the limits of the child process guard against anyway.
+_CHILD_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENPYXL_DEFUSEDXML": "False"}
+_QUALTRICS_COLUMNS = {"StartDate", "EndDate", "RecordedDate", "Progress", "Duration (in seconds)"}
+_TAG = re.compile(r"<[a-zA-Z/!][^<>]*>")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """A raw export as text, with every row and column accounted for.
+
+    Attributes
+    ----------
+    cells : DataFrame, shape (n rows, k columns)
+        Text exactly as in the file; an empty cell is "". Range index.
+    source : str
+        File name without folders.
+    form : str
+        The reader that recognized the file, a key of `READERS`.
+    labels : dict
+        Column -> question wording.
+    choices : dict
+        Column -> code -> label.
+    missing : dict
+        Column -> codes declared missing, as text.
+    dropped : dict
+        Column -> why it was dropped at the door.
+    duplicates, blank_headers : tuple of str
+        Columns whose name in the file was taken or empty, under the name given to them here.
+    rows_read, header_rows, blank_rows : int
+        Rows of answers (= len(cells)), of headings, and without any cell.
+    decimal : str
+        "." or ",": how numbers are written. Nothing is converted.
+    notes : tuple of str
+        What was found on the way, in sentences without cells.
+    """
+
+    cells: pd.DataFrame = field(repr=False)
+    source: str
+    form: str
+    labels: dict[str, str] = field(default_factory=dict)
+    choices: dict[str, dict[str, str]] = field(default_factory=dict)
+    missing: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    dropped: dict[str, str] = field(default_factory=dict)
+    duplicates: tuple[str, ...] = ()
+    blank_headers: tuple[str, ...] = ()
+    rows_read: int = 0
+    header_rows: int = 1
+    blank_rows: int = 0
+    decimal: str = "."
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        rows, columns = self.cells.shape
+        return f"Export({self.form}, {rows} rows x {columns} columns, {len(self.dropped)} dropped)"
+
+
+def read_export(path: str | os.PathLike[str], *, keep: Collection[str] = ()) -> Export:
+    """Read a raw survey export: separated text of any common dialect and encoding, .xlsx, or .sav.
+
+    Parameters
+    ----------
+    path : str or path
+        The file. Its name plays no part in how it is read.
+    keep : collection of str
+        Columns the codebook declares. They are not dropped for what they hold, nor for an ordinary name such as "Name";
+        IP addresses, recipients and locations that a survey platform adds are dropped all the same.
+
+    Returns
+    -------
+    Export
+        Text only: "NA", "None", "00123" and "1e5" stay what they are.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, empty, damaged, not an export, too large, or has rows that do not fit its header. Rows
+        are never padded or cut, because answers would be shifted or lost.
+    """
+    table = _load(Path(path))
+    form = next(name for name, (recognize, _) in READERS.items() if recognize(table))
+    return _drop_identifiers(READERS[form][1](table, form), keep)
+
+
+def content_digest(export: Export) -> str:
+    """Hash columns and cells, not the way they are written down; "?" and an empty cell are the same.
+
+    Returns
+    -------
+    str
+        SHA-256 in hexadecimal digits.
+    """
+    digest = hashlib.sha256(_line(export.cells.columns))
+    for row in export.cells.to_numpy(dtype=object):
+        digest.update(_line("" if cell in MISSING_MARKS else cell for cell in row))
+    return digest.hexdigest()
+
+
+def _line(cells: Iterable[str]) -> bytes:
+    return json.dumps(list(cells)).encode() + b"\n"
+
+
+# ---- readers: how the rows of a table are to be understood ---------------------------------------------------------
+
+
+def _is_spss(table: Table) -> bool:
+    return table.container == "spss"
+
+
+def _is_qualtrics(table: Table) -> bool:
+    return _qualtrics_header_rows(table) > 1 or _is_legacy_qualtrics(table)
+
+
+def _is_surveymonkey(table: Table) -> bool:
+    """A second header row: no respondent id in it, and an option under every blank name."""
+    first, second = table.header, table.cells[0]
+    return (
+        _plain_name(first[0]) == "respondentid"
+        and not second[0]
+        and any(cell for cell in second)
+        and all(cell for name, cell in zip(first[1:], second[1:], strict=True) if not name.strip())
+    )
+
+
+def _is_workbook(table: Table) -> bool:
+    return table.container == "xlsx"
+
+
+def _is_table(table: Table) -> bool:
+    return True
+
+
+def _read_plain(table: Table, form: str) -> Export:
+    return _export(table, form, table.header)
+
+
+def _read_qualtrics(table: Table, form: str) -> Export:
+    """Row 1 names, row 2 wording, row 3 (if there) import ids; the legacy form has its own names in row 2."""
+    legacy = _is_legacy_qualtrics(table)
+    headers = 2 if legacy else _qualtrics_header_rows(table)
+    wording = table.cells[0]
+    names = table.header
+    if legacy:
+        names = tuple(word if re.fullmatch(r"V\d+", name) else name for name, word in zip(names, wording, strict=True))
+    notes = [f"Qualtrics export with {headers} header rows."]
+    imports = [_import_id(cell) for cell in table.cells[1]] if headers == 3 else []
+    zones = sorted({entry["timeZone"] for entry in imports if isinstance(entry.get("timeZone"), str)})
+    notes += [f"Times are in time zone {', '.join(zones)}."] if zones else []
+    ids = [str(entry.get("ImportId", "")) for entry in imports]
+    body = replace(table, cells=table.cells[headers - 1 :], notes=(*table.notes, *notes))
+    return _export(body, form, names, wording=wording, header_rows=headers, origins=ids)
+
+
+def _read_surveymonkey(table: Table, form: str) -> Export:
+    """Row 1 question, row 2 "Response" or an option; options of one question stand under blank names."""
+    names: list[str] = []
+    stem = ""
+    for position, (name, option) in enumerate(zip(table.header, table.cells[0], strict=True)):
+        stem = name.strip() or stem
+        spread = not name.strip() or not "".join(table.header[position + 1 : position + 2]).strip()
+        names.append(f"{stem} - {option}" if option and option != "Response" and spread else stem)
+    body = replace(table, cells=table.cells[1:], notes=(*table.notes, "SurveyMonkey export with 2 header rows."))
+    return _export(body, form, names, wording=names, header_rows=2)
+
+
+READERS: dict[str, tuple[Callable[[Table], bool], Callable[[Table, str], Export]]] = {
+    "spss": (_is_spss, _read_plain),
+    "qualtrics": (_is_qualtrics, _read_qualtrics),
+    "surveymonkey": (_is_surveymonkey, _read_surveymonkey),
+    "xlsx": (_is_workbook, _read_plain),
+    "table": (_is_table, _read_plain),
+}
+
+
+def _qualtrics_header_rows(table: Table) -> int:
+    """3 with a row of import ids, 2 if that row was deleted but the wording is there, else 1."""
+    if len(table.cells) > 1 and _mostly(table.cells[1], lambda cell: "ImportId" in _import_id(cell)):
+        return 3
+    known = [cell for name, cell in zip(table.header, table.cells[0], strict=True) if name in _QUALTRICS_COLUMNS]
+    is_wording = len(known) >= 2 and all(cell.strip() and not re.search(r"\d", cell) for cell in known)
+    return 2 if is_wording and "ResponseId" in table.header else 1
+
+
+def _is_legacy_qualtrics(table: Table) -> bool:
+    second = set(table.cells[0])
+    return table.header[0] == "V1" and {"ResponseID", "StartDate", "Finished"} <= second
+
+
+def _mostly(cells: Iterable[str], claim: Callable[[str], bool]) -> bool:
+    filled = [cell for cell in cells if cell]
+    return bool(filled) and sum(map(claim, filled)) * 2 > len(filled)
+
+
+def _import_id(cell: str) -> dict[str, Any]:
+    if not cell.startswith("{"):
+        return {}
+    try:
+        entry = json.loads(cell)
+    except (ValueError, RecursionError):
+        return {}
+    return entry if isinstance(entry, dict) else {}
+
+
+# ---- names and identifiers -----------------------------------------------------------------------------------------
+
+
+def _export(
+    table: Table,
+    form: str,
+    header: Sequence[str],
+    *,
+    wording: Sequence[str] = (),
+    header_rows: int = 1,
+    origins: Sequence[str] = (),
+) -> Export:
+    """Name the columns and drop what the platform's own ids call an identifier."""
+    if not len(table.cells):
+        raise DataError(f"{table.name}: the file holds column names but no answers. Export the responses as well.")
+    names, duplicates, blank = _unique_names(header)
+    labels = dict(zip(names, map(_clean_label, wording), strict=False)) or table.labels
+    by_origin = {
+        name: f"{ALWAYS_DROPPED[_plain_name(origin)]}, by the platform's id"
+        for name, origin in zip(names, origins, strict=False)
+        if _plain_name(origin) in ALWAYS_DROPPED
+    }
+    notes = table.notes
+    if table.blank_rows:
+        notes = (*notes, "Skipped 1 empty row." if table.blank_rows == 1 else f"Skipped {table.blank_rows} empty rows.")
+    if len(names) > 1 and all(re.fullmatch(r"\s*-?\d+([.,]\d+)?\s*", name) for name in header):
+        notes = (*notes, "All column names are numbers: the row of names may be missing.")
+    return Export(
+        cells=_frame(table.cells, names),
+        source=table.name,
+        form=form,
+        labels={name: label for name, label in labels.items() if label},
+        choices=table.choices,
+        missing=table.missing,
+        dropped=by_origin,
+        duplicates=duplicates,
+        blank_headers=blank,
+        rows_read=len(table.cells),
+        header_rows=header_rows,
+        blank_rows=table.blank_rows,
+        decimal=table.decimal,
+        notes=notes,
+    )
+
+
+def _frame(cells: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
+    return pd.DataFrame(cells, columns=pd.Index(names, dtype=object), dtype="str")
+
+
+def _unique_names(header: Sequence[str]) -> tuple[list[str], tuple[str, ...], tuple[str, ...]]:
+    """Return the names (spaces tidied, one each), those that were taken, those that were blank."""
+    tidy = [" ".join(name.split()) for name in header]
+    taken = set(tidy)
+    counts: Counter[str] = Counter()
+    names, duplicates, blank = [], [], []
+    for position, name in enumerate(tidy, start=1):
+        counts[name] += 1
+        if not name:
+            name = _free_name(f"column {position}", 1, taken)
+            blank.append(name)
+        elif counts[name] > 1:
+            name = _free_name(name, counts[name], taken)
+            duplicates.append(name)
+        names.append(name)
+    return names, tuple(duplicates), tuple(blank)
+
+
+def _free_name(name: str, number: int, taken: set[str]) -> str:
+    candidate = name if number == 1 else f"{name} ({number})"
+    while candidate in taken:
+        number += 1
+        candidate = f"{name} ({number})"
+    taken.add(candidate)
+    return candidate
+
+
+def _clean_label(text: str) -> str:
+    return " ".join(html.unescape(_TAG.sub(" ", text)).split())
+
+
+def _plain_name(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.casefold())
+
+
+def _drop_identifiers(export: Export, keep: Collection[str]) -> Export:
+    dropped = dict(export.dropped)
+    for name in export.cells.columns:
+        reason = dropped.get(name) or _identifier_by_name(name, keep)
+        if not reason and name not in keep:
+            reason = _identifier_by_content(export.cells[name])
+        if reason:
+            dropped[name] = reason
+    left = [name for name in export.cells.columns if name not in dropped]
+    return replace(
+        export,
+        cells=export.cells[left],
+        labels=_without(export.labels, dropped),
+        choices=_without(export.choices, dropped),
+        missing=_without(export.missing, dropped),
+        dropped=dropped,
+    )
+
+
+def _without(entries: dict[str, Any], dropped: Collection[str]) -> dict[str, Any]:
+    return {name: entry for name, entry in entries.items() if name not in dropped}
+
+
+def _identifier_by_name(name: str, keep: Collection[str]) -> str:
+    plain = _plain_name(re.sub(r" \(\d+\)\Z", "", name))
+    what = ALWAYS_DROPPED.get(plain, "")
+    if not what and name not in keep:
+        what = DROPPED_UNLESS_KEPT.get(plain.rstrip("0123456789"), "")
+    return f"{what}, by its name" if what else ""
+
+
+def _is_email(cell: str) -> bool:
+    return "@" in cell and bool(_EMAIL.fullmatch(cell.strip()))
+
+
+def _is_ip_address(cell: str) -> bool:
+    if cell.count(".") != 3 and cell.count(":") < 2:
+        return False
+    try:
+        ipaddress.ip_address(cell.strip())
+    except ValueError:
+        return False
+    return True
+
+
+IDENTIFYING_TEXT: dict[str, Callable[[str], bool]] = {"e-mail addresses": _is_email, "IP addresses": _is_ip_address}
+
+
+def _identifier_by_content(column: pd.Series) -> str:
+    """Look at up to 500 evenly spaced answers first: what holds for most answers shows up there."""
+    cells = column.to_numpy(dtype=object)
+    filled = cells[cells != ""]
+    sample = filled[:: max(1, len(filled) // 500)]
+    for what, claim in IDENTIFYING_TEXT.items():
+        if any(map(claim, sample)) and _mostly(filled, claim):
+            return f"most answers are {what}"
+    return ""
+
+
+# ---- files ---------------------------------------------------------------------------------------------------------
+
+
+def _load(path: Path) -> Table:
+    """Choose by the first bytes who reads the file."""
+    try:
+        _refuse_missing(path)
+        with path.open("rb") as stream:
+            magic = stream.read(4)
+        if magic in (b"$FL2", b"$FL3"):
+            return _load_foreign("spss", path)
+        if magic == b"PK\x03\x04" or magic == b"PK\x05\x06":
+            _check_workbook(path)
+            return _load_foreign("xlsx", path)
+        return read_text(path)
+    except OSError as error:
+        raise DataError(f"{path.name}: cannot be read ({error.strerror or 'unknown reason'}).") from None
+
+
+def _refuse_missing(path: Path) -> None:
+    if path.is_dir():
+        raise DataError(f"{path}: this is a folder. Name the export file in it.")
+    if not path.exists():
+        near = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+        hint = did_you_mean(path.name, near) if near else "Check the folder."
+        raise DataError(f"{path}: there is no such file. {hint}")
+    if not path.is_file():
+        raise DataError(f"{path}: this is not an ordinary file. Save the export to disk first.")
+    if path.stat().st_size > MAX_BYTES:
+        raise DataError(f"{path.name}: larger than {MAX_BYTES >> 20} MB. Split the export, or export fewer columns.")
+
+
+def _check_workbook(path: Path) -> None:
+    """Refuse archives that are not workbooks, and those that unpack to far more than they hold."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error):
+        raise DataError(f"{path.name}: the workbook or archive is damaged. {SAVE_AS}") from None
+    if "xl/workbook.xml" not in {member.filename for member in members}:
+        raise DataError(f"{path.name}: an archive, but not an .xlsx workbook. Unpack it, or save it as CSV or .xlsx.")
+    unpacked = sum(member.file_size for member in members)
+    if unpacked > MAX_UNPACKED or unpacked > MAX_RATIO * path.stat().st_size + (1 << 20):
+        raise DataError(f"{path.name}: the workbook unpacks to {unpacked >> 20} MB. Save the sheet as CSV (UTF-8).")
+
+
+def _load_foreign(kind: str, path: Path) -> Table:
+    """Have `foreign.py` read the file in a process of its own, within limits of time and memory."""
+    command = [sys.executable, "-P", "-X", "utf8", foreign.__file__, kind, str(path.resolve())]
+    environment = os.environ | _CHILD_ENVIRONMENT
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=SECONDS, env=environment, check=False)
+        answer = {"problem": _SLOW} if done.returncode == _OUT_OF_TIME else json.loads(done.stdout)
+    except subprocess.TimeoutExpired:
+        answer = {"problem": _SLOW}
+    except ValueError:
+        raise DataError(f"{path.name}: the file is damaged; the reader stopped. {SAVE_AS}") from None
+    if "problem" in answer:
+        raise DataError(f"{path.name}: {answer['problem']}.")
+    return _foreign_table(kind, path.name, answer)
+
+
+def _foreign_table(kind: str, name: str, answer: foreign.Answer) -> Table:
+    header, *rows = answer["rows"]
+    check_width(name, header)
+    check_cells(name, len(rows) * len(header))
+    if not rows:
+        raise DataError(f"{name}: the file holds column names but no answers. Export the responses as well.")
+    return Table(
+        name=name,
+        container=kind,
+        header=tuple(header),
+        cells=as_cells([cell for row in rows for cell in row], len(header)),
+        blank_rows=answer.get("blank_rows", 0),
+        notes=tuple(answer["notes"]),
+        labels=answer.get("labels", {}),
+        choices=answer.get("choices", {}),
+        missing={column: tuple(codes) for column, codes in answer.get("missing", {}).items()},
+    )
