@@ -1,0 +1,177 @@
+"""A table once written as text, rendered to HTML, LaTeX, Word, plain text or CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+import docx
+import pandas as pd
+from docx.document import Document
+
+from smstudy.display import apa
+
+HIDDEN = "hidden"
+INTERVALS = {"conf_low": "conf_high", "alpha_low": "alpha_high", "omega_low": "omega_high"}
+LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "−": r"$-$", "–": "--", "²": r"$^2$", "∞": r"$\infty$",
+    "<": r"$<$", ">": r"$>$",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A finished table: every cell is text, ready to be shown.
+
+    `numeric` says which columns are right-aligned.
+    """
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numeric: tuple[bool, ...]
+    note: str = ""
+
+
+def write_table(
+    frame: pd.DataFrame,
+    *,
+    title: str,
+    note: str = "",
+    labels: Mapping[str, str] | None = None,
+    conf_level: float = 0.95,
+) -> Table:
+    """Write a tidy frame as a table: APA numbers, headings from the vocabulary, names replaced by their labels.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Tidy columns; both ends of an interval (`INTERVALS`) become one column, a true `hidden` blanks its numbers.
+    title, note : str
+        Caption and note.
+    labels : mapping, optional
+        Name of a variable to the words a reader knows it by.
+    conf_level : float
+        Confidence level of the intervals, for their heading.
+    """
+    shown = [name for name in frame if name != HIDDEN and name not in INTERVALS.values()]
+    left = dict(zip(shown, ["", *shown], strict=False))
+    records = frame.to_dict("records")
+    rows = tuple(tuple(_cell(name, row, labels or {}, left[name]) for name in shown) for row in records)
+    return Table(
+        title=title,
+        headings=tuple(f"{conf_level:.0%} CI" if name in INTERVALS else apa.column(name).heading for name in shown),
+        rows=rows,
+        numeric=tuple(apa.column(name).kind != "text" for name in shown),
+        note=note,
+    )
+
+
+def _cell(name: str, row: Mapping[str, object], labels: Mapping[str, str], left: str) -> str:
+    value = row[name]
+    if row.get("hidden") is True and apa.column(name).kind != "text":
+        return HIDDEN
+    if name in INTERVALS:
+        return _interval(left if apa.column(left).kind in ("bounded", "share") else name, value, row[INTERVALS[name]])
+    if isinstance(value, str):
+        return apa.say(name, value, labels)
+    return apa.write(name, value)
+
+
+def _interval(name: str, low: float, high: float) -> str:
+    """Write an interval as the column it belongs to is written."""
+    return apa.EMPTY if pd.isna(low) or pd.isna(high) else f"[{apa.write(name, low)}, {apa.write(name, high)}]"
+
+
+def to_html(table: Table) -> str:
+    """Render as an HTML table; every text is escaped here and nowhere else."""
+    head = "".join(f'<th scope="col"{_align(n)}>{escape(h)}</th>' for h, n in zip(table.headings, table.numeric))
+    body = "\n".join(
+        "<tr>" + "".join(f"<td{_align(n)}>{escape(cell)}</td>" for cell, n in zip(row, table.numeric)) + "</tr>"
+        for row in table.rows
+    )
+    note = f'\n<p class="note"><em>Note.</em> {escape(table.note)}</p>' if table.note else ""
+    return (
+        f'<table class="smstudy">\n<caption>{escape(table.title)}</caption>\n'
+        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>{note}"
+    )
+
+
+def _align(numeric: bool) -> str:
+    return ' class="number"' if numeric else ""
+
+
+def to_latex(table: Table) -> str:
+    """Render as a LaTeX table in APA layout (needs the package booktabs)."""
+    align = "".join("r" if numeric else "l" for numeric in table.numeric)
+    lines = [" & ".join(map(_latex, row)) + r" \\" for row in (table.headings, *table.rows)]
+    note = [rf"\par\smallskip\textit{{Note.}} {_latex(table.note)}"] if table.note else []
+    return "\n".join(
+        [r"\begin{table}", rf"\caption{{{_latex(table.title)}}}", rf"\begin{{tabular}}{{{align}}}", r"\toprule"]
+        + [lines[0], r"\midrule", *lines[1:], r"\bottomrule", r"\end{tabular}", *note, r"\end{table}"]
+    )
+
+
+def _latex(text: str) -> str:
+    return "".join(LATEX.get(character, character) for character in text)
+
+
+def to_docx(tables: Sequence[Table]) -> Document:
+    """Render as a Word document; save it with `.save(path)`."""
+    document = docx.Document()
+    for table in tables:
+        document.add_paragraph(table.title, style="Caption")
+        grid = document.add_table(rows=0, cols=len(table.headings))
+        for row in (table.headings, *table.rows):
+            for cell, text in zip(grid.add_row().cells, row):
+                cell.text = text
+        if table.note:
+            document.add_paragraph().add_run(f"Note. {table.note}").italic = True
+    return document
+
+
+def to_text(table: Table) -> str:
+    """Render as plain text with aligned columns."""
+    lines = [table.headings, *table.rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(table.headings))]
+    aligned = [
+        "  ".join(c.rjust(w) if n else c.ljust(w) for c, w, n in zip(line, widths, table.numeric)).rstrip()
+        for line in lines
+    ]
+    note = [f"Note. {table.note}"] if table.note else []
+    return "\n".join([table.title, aligned[0], "-" * len(aligned[0]), *aligned[1:], *note])
+
+
+def to_csv(frame: pd.DataFrame) -> str:
+    """Write a frame as CSV that a spreadsheet takes for text and numbers, never for formulas.
+
+    >>> print(to_csv(pd.DataFrame({"a": ["=1+1", "-5", "ok"]})).strip())
+    a
+    '=1+1
+    -5
+    ok
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([_guard(str(name)) for name in frame])
+    for row in frame.itertuples(index=False):
+        writer.writerow(["" if _missing(value) else _guard(value) for value in row])
+    return out.getvalue()
+
+
+def _guard(value: object) -> object:
+    if not isinstance(value, str) or not value.lstrip().startswith(("=", "+", "-", "@", "\t", "\r")):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return "'" + value
+    return value
+
+
+def _missing(value: object) -> bool:
+    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value)

@@ -1,0 +1,193 @@
+"""What every analysis hands back: tidy numbers, what a reader must know, and renderings that protect people."""
+
+from __future__ import annotations
+
+import json
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from html import escape
+from typing import ClassVar, Literal
+
+import pandas as pd
+from docx.document import Document
+from matplotlib.axes import Axes
+
+from smstudy.display import apa, figures, tables
+from smstudy.errors import DataError
+from smstudy.privacy import Privacy
+
+Severity = Literal["info", "warning", "serious"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """Something a reader must know to trust a result.
+
+    `name` is short and stable (`few_clusters`), `text` one or two sentences without any single answer.
+    """
+
+    name: str
+    text: str
+    severity: Severity = "warning"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Row-level data for further computing: shows its shape, never its rows."""
+
+    frame: pd.DataFrame = field(repr=False)
+
+    def __repr__(self) -> str:
+        return f"{len(self.frame)} rows x {self.frame.shape[1]} columns (rows are not shown; use .frame to compute)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result(ABC):
+    """Base of all results.
+
+    Attributes
+    ----------
+    title : str
+        What this is, as a caption.
+    note : str
+        How it was computed and what must be known to read it.
+    findings : tuple of Finding
+        Named warnings.
+    labels : mapping
+        Names of variables to the words a reader knows them by.
+    privacy : Privacy
+        The policy every rendering passes.
+    """
+
+    title: str
+    note: str = ""
+    findings: tuple[Finding, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    privacy: Privacy = field(default_factory=Privacy)
+
+    picture: ClassVar[Callable[..., Axes] | None] = None
+
+    @abstractmethod
+    def tidy(self) -> pd.DataFrame:
+        """One row per term; columns as in `vocabulary.TIDY`, numbers at full precision."""
+
+    def glance(self) -> dict[str, int | float | str]:
+        """One line about the whole; keys as in `vocabulary.GLANCE`, plain Python values."""
+        return {}
+
+    def shown(self) -> pd.DataFrame:
+        """The tidy table after the privacy policy: all that any rendering ever sees."""
+        return self.privacy.gate(self.tidy())
+
+    def layout(self, shown: pd.DataFrame) -> pd.DataFrame:
+        """Choose and order the columns a table shows; the default is all of them."""
+        return shown
+
+    def table(self) -> tables.Table:
+        """The table as text."""
+        shown = self.shown()
+        laid_out = self.layout(shown)
+        if "hidden" in shown and "hidden" not in laid_out and len(laid_out) == len(shown):
+            laid_out = laid_out.assign(hidden=shown["hidden"].to_numpy())
+        level = float(self.glance().get("conf_level", 0.95))
+        return tables.write_table(laid_out, title=self.title, note=self.note, labels=self.labels, conf_level=level)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the result; where everything is hidden the picture says so in words.
+
+        Raises
+        ------
+        DataError
+            If this kind of result has no picture.
+        """
+        if self.picture is None:
+            raise DataError(f"A {type(self).__name__} has no picture. Show its table instead.")
+        drawn = self.drawn()
+        draw = type(self).picture if len(drawn) else figures.nothing
+        return draw(ax or figures.new_axes(len(drawn)), drawn, labels=self.labels, title=self.title)
+
+    def drawn(self) -> pd.DataFrame:
+        """The rows a picture draws; the default is all that are not hidden."""
+        shown = self.shown()
+        return shown[~shown["hidden"].astype(bool)] if "hidden" in shown else shown
+
+    def alt_text(self) -> str:
+        """What the picture shows, in words."""
+        return figures.describe(self.drawn(), title=self.title, labels=self.labels)
+
+    def to_html(self) -> str:
+        """Render as an HTML fragment without script or address."""
+        return "\n".join(part for part in (tables.to_html(self.table()), self._glance_html(), self._findings_html()) if part)
+
+    def to_latex(self) -> str:
+        """Render as a LaTeX table."""
+        return tables.to_latex(self.table())
+
+    def to_docx(self) -> Document:
+        """Render as a Word document; save it with `.save(path)`."""
+        return tables.to_docx([self.table()])
+
+    def to_text(self) -> str:
+        """Render as plain text."""
+        glance = "; ".join(f"{apa.column(key).heading}: {apa.write(key, value)}" for key, value in self._gated_glance().items())
+        notes = [f"[{finding.severity}] {finding.text}" for finding in self.findings]
+        return "\n".join([tables.to_text(self.table()), *([glance] if glance else []), *notes])
+
+    def to_csv(self) -> str:
+        """Render the shown numbers at full precision as CSV that is safe in a spreadsheet."""
+        return tables.to_csv(self.shown())
+
+    def to_record(self) -> dict[str, object]:
+        """Give everything that may be stored and compared, ready for JSON."""
+        shown = self.shown()
+        return {
+            "kind": type(self).__name__,
+            "title": self.title,
+            "note": self.note,
+            "findings": [asdict(finding) for finding in self.findings],
+            "labels": {name: self.labels[name] for name in _texts(shown) if name in self.labels},
+            "glance": {key: _plain(value) for key, value in self._gated_glance().items()},
+            "columns": list(shown.columns),
+            "layout": list(self.layout(shown).columns),
+            "tidy": [{key: _plain(value) for key, value in row.items()} for row in shown.to_dict("records")],
+            "table": asdict(self.table()),
+        }
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+    def __repr__(self) -> str:
+        return self.to_text()
+
+    def _gated_glance(self) -> dict[str, int | float | str]:
+        glance = self.glance()
+        return {} if not self.privacy.allows(glance.get("n", 0)) else glance
+
+    def _glance_html(self) -> str:
+        items = [f"{escape(apa.column(k).heading)}: {escape(apa.write(k, v))}" for k, v in self._gated_glance().items()]
+        return f'<p class="glance">{" · ".join(items)}</p>' if items else ""
+
+    def _findings_html(self) -> str:
+        items = "".join(f'<li class="{f.severity}">{escape(f.text)}</li>' for f in self.findings)
+        return f'<ul class="findings">{items}</ul>' if items else ""
+
+
+def _texts(shown: pd.DataFrame) -> list[str]:
+    """Every text of a table once, in order."""
+    cells = shown.select_dtypes(exclude="number").to_numpy().ravel()
+    return list(dict.fromkeys(cell for cell in cells if isinstance(cell, str)))
+
+
+def _plain(value: object) -> object:
+    """Turn numpy scalars and missing values into what JSON has."""
+    value = value.item() if hasattr(value, "item") else value
+    if value is pd.NA or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    return value
+
+
+def write_record(result: Result, *, order: int = 0) -> str:
+    """Write a result as JSON text with sorted keys; `order` is its place among the results of a notebook."""
+    return json.dumps({**result.to_record(), "order": order}, ensure_ascii=False, indent=1, sort_keys=True, allow_nan=False) + "\n"
