@@ -1,0 +1,553 @@
+"""How consistently the items of a scale measure one thing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from smstudy.display import apa, figures, rules
+from smstudy.display.prose import join_words
+from smstudy.errors import DataError, EstimationError
+from smstudy.inference.one_factor import OneFactor, fit_one_factor, omega_of
+from smstudy.privacy import Privacy
+from smstudy.result import Finding, Result
+from smstudy.scales.scoring import items_of, scales_of
+from smstudy.survey.codebook import Scale
+from smstudy.survey.dataset import Data, Survey, labels_of, privacy_of
+
+Floats = NDArray[np.float64]
+Missing = Literal["pairwise", "listwise"]
+
+FEW = 30
+LEAST = 3
+ROUNDING = 1e-10
+CLOSE_FIT, POOR_FIT = rules.ONE_FACTOR.cuts[0], rules.ONE_FACTOR.cuts[-1]
+WEAK_ITEM = rules.ITEM_REST.cuts[0]
+ACCEPTABLE = rules.RELIABILITY.cuts[1]
+HANDLING = {
+    "pairwise": "each covariance from all who answered both items (pairwise)",
+    "listwise": "only respondents who answered all items (listwise)",
+}
+ITEM_REST = "Item-rest r: correlation with the sum of the other items."
+ADVICE = "Check wording and coding, and mark what is worded the other way with `reverse: true` in the codebook"
+NUMBERS = ("alpha", "alpha_low", "alpha_high", "omega", "omega_low", "omega_high")
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Reliability(Result):
+    """Reliability of one scale, with its items.
+
+    Attributes
+    ----------
+    estimate : float
+        Alpha in (-inf, 1], or omega in [0, 1].
+    std_error : float
+        Standard error of omega; missing for alpha, whose interval is Feldt's.
+    conf_low, conf_high, conf_level : float
+        Its confidence interval.
+    n, n_items : int
+        Respondents used, items.
+    missing : str
+        How missing answers are handled.
+    rows : DataFrame
+        One row per item.
+    """
+
+    estimate: float
+    std_error: float = float("nan")
+    conf_low: float
+    conf_high: float
+    conf_level: float
+    n: int
+    n_items: int
+    missing: str
+    rows: pd.DataFrame = field(repr=False)
+
+    picture = partial(figures.estimates, value="item_rest")
+
+    def tidy(self) -> pd.DataFrame:
+        """One row per item; conf_low and conf_high are the interval of the item-rest correlation."""
+        return self.rows.copy()
+
+    def glance(self) -> dict[str, int | float | str]:
+        """The reliability with its interval."""
+        names = ("estimate", "std_error", "conf_low", "conf_high", "conf_level", "n", "n_items", "missing")
+        line = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in line.items() if name != "std_error" or not np.isnan(value)}
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ReliabilityTable(Result):
+    """Reliability of every scale of a questionnaire."""
+
+    n: int
+    conf_level: float
+    rows: pd.DataFrame = field(repr=False)
+
+    picture = partial(figures.estimates, value="alpha", ends=("alpha_low", "alpha_high"))
+
+    def tidy(self) -> pd.DataFrame:
+        """One row per scale; n counts respondents with an answer to at least one item."""
+        return self.rows.copy()
+
+    def glance(self) -> dict[str, int | float | str]:
+        """Respondents and how missing answers are handled."""
+        return {"n": self.n, "conf_level": self.conf_level, "missing": "alpha pairwise, omega listwise"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Battery:
+    """Items ready for computing: who they belong to, their names, and the answers that are used."""
+
+    title: str
+    names: tuple[str, ...]
+    answers: Floats
+    missing_share: Floats
+    missing: Missing
+    labels: Mapping[str, str]
+    privacy: Privacy
+
+    @property
+    def n(self) -> int:
+        return len(self.answers)
+
+    @property
+    def k(self) -> int:
+        return len(self.names)
+
+    @property
+    def n_complete(self) -> int:
+        return int((~np.isnan(self.answers)).all(axis=1).sum())
+
+
+def cronbach_alpha(
+    items: Data, scale: str | None = None, *, conf_level: float = 0.95, missing: Missing = "pairwise"
+) -> Reliability:
+    """Estimate how consistently items measure one thing.
+
+    Parameters
+    ----------
+    items : DataFrame, shape (n respondents, k items), or Survey
+        Answers on one common scale, reversed items already turned round; or a survey, whose codebook says what to turn.
+    scale : str, optional
+        Name of the scale; needed for a survey.
+    conf_level : float
+        Level of the intervals, between 0 and 1.
+    missing : {"pairwise", "listwise"}
+        Covariances from all who answered both items, or only from those who answered all.
+
+    Returns
+    -------
+    Reliability
+        `estimate` in (-inf, 1]; one row per item with the item-rest correlation and alpha without it.
+
+    Raises
+    ------
+    DataError
+        If fewer than 2 items or 3 complete rows remain, an item is constant or has no answer, or an item correlates
+        clearly negatively (interval below 0) with the rest of its scale.
+
+    References
+    ----------
+    Cronbach (1951), Psychometrika 16, 297-334. Interval: Feldt (1965), Psychometrika 30, 357-370. Agrees with R
+    psych::alpha to 1e-10 (tests/reference/reliability.R), where n counts all rows; rows without any answer are not
+    counted here.
+
+    Examples
+    --------
+    >>> answers = pd.DataFrame({"a": [1, 2, 3, 4, 5, 3], "b": [2, 2, 3, 5, 5, 4], "c": [1, 3, 3, 4, 4, 2]})
+    >>> round(cronbach_alpha(answers).estimate, 3)
+    0.93
+    """
+    battery = _battery(items, scale, conf_level, missing)
+    covariances, pairs = _covariances(battery.answers)
+    rows = _item_rows(battery, covariances, pairs, conf_level)
+    estimate = alpha_of(covariances)
+    low, high = feldt_interval(estimate, battery.n, battery.k, conf_level)
+    return Reliability(
+        title=f"Cronbach's alpha: {battery.title}",
+        note=f"Raw alpha; {HANDLING[missing]}; Feldt's interval. {ITEM_REST}",
+        findings=(*_findings(battery, rows), *_contradiction(battery, covariances)),
+        labels=battery.labels,
+        privacy=battery.privacy,
+        estimate=estimate,
+        conf_low=low,
+        conf_high=high,
+        conf_level=conf_level,
+        n=battery.n,
+        n_items=battery.k,
+        missing=missing,
+        rows=_with_column(rows, "alpha_without", alphas_without(covariances)),
+    )
+
+
+def omega_total(items: Data, scale: str | None = None, *, conf_level: float = 0.95) -> Reliability:
+    """Estimate the share of a scale's variance that one common factor explains.
+
+    For three items or more a one-factor model is fitted by maximum likelihood to the complete rows and the interval
+    comes from the delta method, cut to 0 to 1. Two items cannot carry that model: they get the Spearman-Brown
+    reliability, whose interval comes from Fisher's z.
+
+    Parameters
+    ----------
+    items, scale, conf_level
+        As for `cronbach_alpha`.
+
+    Raises
+    ------
+    DataError
+        As for `cronbach_alpha`.
+    EstimationError
+        If the model does not converge, a residual variance is not positive (Heywood case), or the covariances are not
+        positive definite.
+
+    References
+    ----------
+    McDonald (1999), Test Theory. Two items: Eisinga, te Grotenhuis & Pelzer (2013), Int. J. Public Health 58, 637-642.
+    Agrees with R lavaan (a parameter defined with `:=`) and semTools::compRelSEM(obs.var = FALSE)
+    (tests/reference/reliability.R).
+    """
+    battery = _battery(items, scale, conf_level, "listwise")
+    covariances, pairs = _covariances(battery.answers)
+    rows = _item_rows(battery, covariances, pairs, conf_level)
+    findings = _findings(battery, rows)
+    if battery.k == 2:
+        fitted = _spearman_brown(covariances, battery.n, conf_level)
+        method = "Spearman-Brown reliability: two items cannot carry a one-factor model"
+    else:
+        fitted, loadings, misfit = _omega(covariances, battery, conf_level)
+        rows = _with_column(rows, "loading", loadings)
+        findings = (*findings, *misfit)
+        method = "Omega total of a one-factor model (maximum likelihood), interval by the delta method"
+    return Reliability(
+        title=f"Omega total: {battery.title}",
+        note=f"{method}; {HANDLING['listwise']}. {ITEM_REST}",
+        findings=findings,
+        labels=battery.labels,
+        privacy=battery.privacy,
+        **fitted,
+        conf_level=conf_level,
+        n=battery.n,
+        n_items=battery.k,
+        missing="listwise",
+        rows=rows,
+    )
+
+
+def reliability(data: Survey, scales: Sequence[str] | None = None, *, conf_level: float = 0.95) -> ReliabilityTable:
+    """Estimate alpha and omega of every scale; a scale that cannot be judged becomes a serious finding, not an error.
+
+    Parameters
+    ----------
+    data : Survey
+        Answers and codebook.
+    scales : sequence of str, optional
+        Scales to judge; all of the codebook if left out.
+    conf_level : float
+        Level of the intervals, between 0 and 1.
+
+    Raises
+    ------
+    CodebookError
+        If a name is no scale, or the codebook has none.
+    """
+    _check_level(conf_level)
+    judged = [_judge(data, scale, conf_level) for scale in scales_of(data, scales)]
+    two = any(row["n_items"] == 2 for row, _ in judged)
+    return ReliabilityTable(
+        title="Reliability of the scales",
+        note=(
+            f"alpha: {HANDLING['pairwise']}, Feldt's interval. omega: omega total of a one-factor model, "
+            f"{HANDLING['listwise']}, interval by the delta method"
+            + ("; for two items the Spearman-Brown reliability. " if two else ". ")
+            + f"Reading of alpha: {rules.RELIABILITY.source}. "
+            f"Verdict: whether the interval of alpha lies above or below {apa.bounded(ACCEPTABLE)}."
+        ),
+        findings=tuple(finding for _, findings in judged for finding in findings),
+        labels=data.codebook.labels,
+        privacy=data.privacy,
+        n=len(data.answers),
+        conf_level=conf_level,
+        rows=pd.DataFrame([row for row, _ in judged]),
+    )
+
+
+def alpha_of(covariances: Floats) -> float:
+    """Raw alpha from a covariance matrix, shape (k, k).
+
+    >>> alpha_of(np.ones((3, 3)))
+    1.0
+    """
+    k = len(covariances)
+    return float((1 - np.trace(covariances) / covariances.sum()) * k / (k - 1))
+
+
+def alphas_without(covariances: Floats) -> Floats:
+    """Alpha of the scale without each item, shape (k,); missing for two items."""
+    k = len(covariances)
+    if k == 2:
+        return np.full(2, np.nan)
+    return np.array([alpha_of(np.delete(np.delete(covariances, i, axis=0), i, axis=1)) for i in range(k)])
+
+
+def item_rests(covariances: Floats) -> Floats:
+    """Correlation of each item with the sum of the others, shape (k,)."""
+    variances = np.diag(covariances)
+    shared = covariances.sum(axis=0) - variances
+    rest = covariances.sum() - 2 * shared - variances
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(rest > 0, shared / np.sqrt(variances * rest), np.nan)
+
+
+def feldt_interval(alpha: float, n: int, k: int, conf_level: float = 0.95) -> tuple[float, float]:
+    """Feldt's interval of alpha for n respondents and k items, as R psych::alpha.ci gives it."""
+    tail = (1 - conf_level) / 2
+    low, high = (1 - (1 - alpha) * stats.f.ppf(p, n - 1, (n - 1) * (k - 1)) for p in (1 - tail, tail))
+    return float(low), float(high)
+
+
+def correlation_interval(r: Floats, n: Floats, conf_level: float = 0.95) -> tuple[Floats, Floats]:
+    """Interval of correlations by Fisher's z; missing for fewer than four pairs of answers.
+
+    >>> low, high = correlation_interval(np.array([0.5]), np.array([28]))
+    >>> low.round(3).tolist(), high.round(3).tolist()
+    ([0.156], [0.736])
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        width = stats.norm.isf((1 - conf_level) / 2) / np.sqrt(np.where(np.asarray(n) > 3, n, np.nan) - 3)
+        z = np.arctanh(np.clip(r, -1, 1))
+        return np.tanh(z - width), np.tanh(z + width)
+
+
+def _battery(items: Data, scale: str | None, conf_level: float, missing: Missing) -> _Battery:
+    _check_level(conf_level)
+    if missing not in HANDLING:
+        raise DataError(f'missing = "{missing}" is not known. Use "pairwise" or "listwise".')
+    if isinstance(items, Survey) and scale is None:
+        names = join_words([entry.name for entry in items.codebook.scales], "or")
+        raise DataError(f"A survey has several scales. Name one: {names}.")
+    frame = items_of(items, scale) if isinstance(items, Survey) else items
+    title = labels_of(items).get(scale or "", scale or "the items")
+    values = _numbers(frame, title)
+    answers = values[~np.isnan(values).all(axis=1)]
+    used = answers[~np.isnan(answers).any(axis=1)] if missing == "listwise" else answers
+    names = tuple(map(str, frame.columns))
+    _check_answers(used, answers, names, title)
+    return _Battery(
+        title=title,
+        names=names,
+        answers=used,
+        missing_share=np.isnan(values).mean(axis=0),
+        missing=missing,
+        labels=labels_of(items),
+        privacy=privacy_of(items),
+    )
+
+
+def _check_level(conf_level: float) -> None:
+    if not 0 < conf_level < 1:
+        raise DataError(f"conf_level = {conf_level} is no level. Use a number between 0 and 1, such as 0.95.")
+
+
+def _numbers(frame: pd.DataFrame, title: str) -> Floats:
+    if not isinstance(frame, pd.DataFrame) or frame.shape[1] < 2:
+        raise DataError(f"{title}: reliability needs two items or more in a frame. Add items.")
+    if not frame.columns.is_unique:
+        raise DataError(f"{title}: two items have the same name. Give every item its own.")
+    text = [str(name) for name in frame if not pd.api.types.is_numeric_dtype(frame[name])]
+    if text:
+        raise DataError(f"{title}: {join_words(text)} hold no numbers. Recode the answers into numbers first.")
+    values = frame.to_numpy(dtype=float, na_value=np.nan)
+    if np.isinf(values).any():
+        raise DataError(f"{title}: an answer is infinite. Set it to missing first.")
+    return values
+
+
+def _check_answers(used: Floats, answers: Floats, names: Sequence[str], title: str) -> None:
+    empty = [name for name, column in zip(names, answers.T, strict=True) if np.isnan(column).all()]
+    if empty:
+        raise DataError(f"{title}: nobody answered {join_words(empty)}. Check the export, or leave it out.")
+    if (~np.isnan(used).any(axis=1)).sum() < LEAST:
+        raise DataError(f"{title}: fewer than {LEAST} respondents answered all items. Collect more answers.")
+    constant = [name for name, column in zip(names, used.T, strict=True) if np.nanmax(column) == np.nanmin(column)]
+    if constant:
+        raise DataError(f"{title}: everybody gave the same answer to {join_words(constant)}. Leave it out.")
+
+
+def _covariances(answers: Floats) -> tuple[Floats, NDArray[np.int64]]:
+    """Pairwise covariances, and the number of respondents behind each; both of shape (k, k)."""
+    answered = ~np.isnan(answers)
+    seen = answered.astype(float)
+    centered = np.where(answered, answers - np.nanmean(answers, axis=0), 0.0)
+    pairs = seen.T @ seen
+    sums = centered.T @ seen
+    return (centered.T @ centered - sums * sums.T / pairs) / (pairs - 1), pairs.round().astype(int)
+
+
+def _item_rows(battery: _Battery, covariances: Floats, pairs: NDArray[np.int64], conf_level: float) -> pd.DataFrame:
+    rests = item_rests(covariances)
+    low, high = correlation_interval(rests, _pairs_of_item(pairs), conf_level)
+    if (high < 0).any() or covariances.sum() <= 0:
+        raise DataError(f"{battery.title}: {_against(battery, covariances, pairs, conf_level)}")
+    return pd.DataFrame(
+        {
+            "term": battery.names,
+            "n": np.diag(pairs),
+            "mean": np.nanmean(battery.answers, axis=0),
+            "std_dev": np.sqrt(np.diag(covariances)),
+            "item_rest": rests,
+            "conf_low": low,
+            "conf_high": high,
+            "missing_share": battery.missing_share,
+        }
+    )
+
+
+def _with_column(rows: pd.DataFrame, name: str, values: Floats) -> pd.DataFrame:
+    """Put a column before the last one."""
+    return rows.assign(**{name: values})[[*rows.columns[:-1], name, rows.columns[-1]]]
+
+
+def _pairs_of_item(pairs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The fewest respondents an item shares with any other: the cautious n of its item-rest correlation."""
+    return np.where(np.eye(len(pairs), dtype=bool), pairs.max(), pairs).min(axis=0)
+
+
+def _against(battery: _Battery, covariances: Floats, pairs: NDArray[np.int64], conf_level: float) -> str:
+    """Name the item that runs against the others where one can be named, else the items that conflict."""
+    culprit = _culprit(covariances, _pairs_of_item(pairs), conf_level)
+    if culprit is not None:
+        return f"{battery.names[culprit]} is answered against the other items. {ADVICE}, or leave the item out."
+    one, other = _camps(battery, covariances)
+    if not one:
+        return f"the items run against each other: {join_words(other)}. {ADVICE}, or split the scale."
+    return f"{join_words(one)} run against {join_words(other)}. {ADVICE}, or split the scale."
+
+
+def _culprit(covariances: Floats, n: NDArray[np.int64], conf_level: float) -> int | None:
+    """The one item that, turned round, leaves every item-rest correlation positive, or at least none clearly negative.
+
+    Two items always accuse each other.
+    """
+    k = len(covariances)
+    if k == 2:
+        return None
+    signs = np.where(np.eye(k, dtype=bool), -1.0, 1.0)
+    turned = np.array([item_rests(covariances * np.outer(sign, sign)) for sign in signs])
+    mended = np.flatnonzero((turned > 0).all(axis=1))
+    if len(mended) == 1:
+        return int(mended[0])
+    negative = np.flatnonzero(correlation_interval(item_rests(covariances), n, conf_level)[1] < 0)
+    if len(negative) == 1 and not (correlation_interval(turned[negative[0]], n, conf_level)[1] < 0).any():
+        return int(negative[0])
+    return None
+
+
+def _camps(battery: _Battery, covariances: Floats) -> tuple[list[str], list[str]]:
+    """Items split by the sign of their weight in the first principal component, the smaller camp first."""
+    weights = np.linalg.eigh(_correlations(covariances))[1][:, -1]
+    positive = [name for name, weight in zip(battery.names, weights, strict=True) if weight > 0]
+    negative = [name for name in battery.names if name not in positive]
+    one, other = sorted((positive, negative), key=len)
+    return one, other
+
+
+def _correlations(covariances: Floats) -> Floats:
+    spread = np.sqrt(np.diag(covariances))
+    return covariances / np.outer(spread, spread)
+
+
+def _omega(
+    covariances: Floats, battery: _Battery, conf_level: float
+) -> tuple[dict[str, float], Floats, tuple[Finding, ...]]:
+    try:
+        model = fit_one_factor(covariances * (battery.n - 1) / battery.n, battery.n)
+    except EstimationError as error:
+        raise EstimationError(f"{battery.title}: {error}") from None
+    estimate, error = omega_of(model)
+    width = stats.norm.isf((1 - conf_level) / 2) * error
+    ends = {"conf_low": max(estimate - width, 0.0), "conf_high": min(estimate + width, 1.0)}
+    loadings = model.loadings / np.sqrt(model.loadings**2 + model.residuals)
+    return {"estimate": estimate, "std_error": error, **ends}, loadings, _misfit(model, battery)
+
+
+def _misfit(model: OneFactor, battery: _Battery) -> tuple[Finding, ...]:
+    df = battery.k * (battery.k - 3) // 2
+    if df == 0:
+        return ()
+    statistic = battery.n * model.discrepancy
+    rmsea = np.sqrt(max(statistic / df - 1, 0) / battery.n)
+    if rmsea < POOR_FIT or stats.ncx2.sf(statistic, df, battery.n * df * CLOSE_FIT**2) >= 0.05:
+        return ()
+    text = (
+        f"{battery.title}: one factor fits the items poorly (RMSEA {apa.number(rmsea)}), so they may measure more than "
+        "one thing and omega may mislead. Look at a factor analysis."
+    )
+    return (Finding(name="one_factor_fits_poorly", text=text),)
+
+
+def _spearman_brown(covariances: Floats, n: int, conf_level: float) -> dict[str, float]:
+    r = _correlations(covariances)[:1, 1]
+    low, high = correlation_interval(r, np.array([n]), conf_level)
+    stepped = {"estimate": r, "conf_low": low, "conf_high": high}
+    with np.errstate(divide="ignore"):
+        return {name: float((2 * value / (1 + value))[0]) for name, value in stepped.items()}
+
+
+def _findings(battery: _Battery, rows: pd.DataFrame) -> tuple[Finding, ...]:
+    found = []
+    weak = rows[~(rows["item_rest"] >= WEAK_ITEM)]
+    if battery.n_complete < FEW:
+        text = f"{battery.title}: fewer than {FEW} respondents answered all items, so the numbers are rough."
+        found.append(Finding(name="few_respondents", text=text))
+    if len(weak):
+        items = join_words([f"{term} ({apa.bounded(r, 3)})" for term, r in weak[["term", "item_rest"]].to_numpy()])
+        text = f"{battery.title}: weak correlation with the rest of the scale, below {apa.bounded(WEAK_ITEM)}: {items}."
+        found.append(Finding(name="weak_items", text=text))
+    return tuple(found)
+
+
+def _contradiction(battery: _Battery, covariances: Floats) -> tuple[Finding, ...]:
+    if np.linalg.eigvalsh(_correlations(covariances))[0] > -ROUNDING:
+        return ()
+    text = (
+        f"{battery.title}: the pairwise covariances contradict each other, because different people skipped different "
+        'items. Compare with missing="listwise".'
+    )
+    return (Finding(name="contradicting_pairs", text=text),)
+
+
+def _judge(data: Survey, scale: Scale, conf_level: float) -> tuple[dict[str, object], list[Finding]]:
+    """One row of the table: alpha and omega, or nothing and the reason as a finding."""
+    row = {"term": scale.name, "n_items": len(scale.items), "n": 0, **dict.fromkeys(NUMBERS, float("nan"))}
+    try:
+        row["n"] = int(items_of(data, scale.name).notna().any(axis=1).sum())
+        alpha = cronbach_alpha(data, scale.name, conf_level=conf_level)
+    except DataError as error:
+        refused = Finding(name="scale_refused", text=str(error), severity="serious")
+        return {**row, "reading": rules.RELIABILITY.read(float("nan")), "verdict": "refused"}, [refused]
+    row |= {"alpha": alpha.estimate, "alpha_low": alpha.conf_low, "alpha_high": alpha.conf_high}
+    findings = list(alpha.findings)
+    try:
+        omega = omega_total(data, scale.name, conf_level=conf_level)
+        row |= {"omega": omega.estimate, "omega_low": omega.conf_low, "omega_high": omega.conf_high}
+        findings += [finding for finding in omega.findings if finding.name not in {f.name for f in findings}]
+    except (DataError, EstimationError) as error:
+        findings.append(Finding(name="omega_refused", text=str(error)))
+    few = any(finding.name == "few_respondents" for finding in findings)
+    return {**row, "reading": rules.RELIABILITY.read(alpha.estimate), "verdict": _verdict(alpha, few)}, findings
+
+
+def _verdict(alpha: Reliability, few: bool) -> str:
+    if few:
+        return "too little data"
+    if alpha.conf_low >= ACCEPTABLE:
+        return "reliable"
+    return "not reliable" if alpha.conf_high < ACCEPTABLE else "cannot tell"
