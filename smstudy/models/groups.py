@@ -1,0 +1,292 @@
+"""Scores of departments with their intervals, and what changed since the previous wave."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from smstudy.display import apa, figures, tables
+from smstudy.errors import EstimationError
+from smstudy.inference.means import Estimate, mean_interval, overlapping_change
+from smstudy.inference.multiplicity import benjamini_hochberg
+from smstudy.privacy import Privacy
+from smstudy.result import Finding, Result
+from smstudy.survey.dataset import Survey
+from smstudy.survey.disclosure import hidden_groups, protect
+
+EVERYBODY = "Everybody"
+CHANGED, CANNOT_TELL = "changed", "cannot tell"
+LEVEL = 0.95
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class GroupScores(Result):
+    """One row per score and group: n, mean, standard deviation and interval. Small groups are hidden."""
+
+    rows: pd.DataFrame
+    picture = staticmethod(figures.group_estimates)
+
+    def tidy(self) -> pd.DataFrame:
+        return self.rows.copy()
+
+    def glance(self) -> dict[str, int | float | str]:
+        return {"n_groups": int(self.rows["group"].nunique()) - 1, "conf_level": LEVEL}
+
+    def drawn(self) -> pd.DataFrame:
+        """The groups of the first score that are not hidden."""
+        drawn = super().drawn()
+        return drawn[drawn["term"] == drawn["term"].iloc[0]] if len(drawn) else drawn
+
+    def table(self) -> tables.Table:
+        """One row per group, one column per score."""
+        shown = self.shown()
+        scores = list(dict.fromkeys(shown["term"]))
+        groups = {group: part.set_index("term") for group, part in shown.groupby("group", sort=False)}
+        return tables.Table(
+            title=self.title,
+            headings=("Group", "n", *(apa.say("term", score, self.labels) for score in scores)),
+            rows=tuple((str(group), _most(part), *_cells(part, scores)) for group, part in groups.items()),
+            numeric=(False, True, *(True for _ in scores)),
+            note=self.note,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class WaveChanges(Result):
+    """One row per score (and group): both means, the change, its interval, p corrected over the page, verdict."""
+
+    rows: pd.DataFrame
+    picture = staticmethod(figures.changes)
+
+    def tidy(self) -> pd.DataFrame:
+        return self.rows.copy()
+
+    def glance(self) -> dict[str, int | float | str]:
+        return {"conf_level": LEVEL}
+
+    def layout(self, shown: pd.DataFrame) -> pd.DataFrame:
+        return shown[["term", "group", "n_previous", "n", "previous", "estimate", "difference", "conf_low", "conf_high",
+                      "p_adjusted", "verdict"]]  # fmt: skip
+
+
+def by_group(survey: Survey, scores: Sequence[str], unit: str) -> GroupScores:
+    """Estimate the mean of each score in each department, and over everybody.
+
+    Parameters
+    ----------
+    survey : Survey
+        Clean answers with scores.
+    scores : sequence of str
+        Scores or numbers to average.
+    unit : str
+        Variable that says which group a respondent belongs to.
+
+    Returns
+    -------
+    GroupScores
+        Means with t intervals; a group below the threshold is hidden, and so is a second one whenever the hidden one
+        could be computed from the total.
+
+    Raises
+    ------
+    DataError
+        If a score or the unit is not there.
+    """
+    columns = [survey.column(name).astype(float) for name in scores]
+    rows = pd.concat([_score_rows(values, survey.column(unit), name) for name, values in zip(scores, columns)])
+    table, findings = _protected(rows, hidden_groups(survey, unit), survey.privacy)
+    return GroupScores(
+        title=f"Scores by {survey.codebook.labels.get(unit, unit).lower()}",
+        note="Means with 95% t intervals; n: respondents with at least one score. An interval that holds another group's mean does not tell the two apart.",
+        findings=findings,
+        labels=survey.codebook.labels,
+        privacy=survey.privacy,
+        rows=_ordered(table),
+    )
+
+
+def changes(
+    survey: Survey, previous: Survey | None, scores: Sequence[str], *, person: str = "", unit: str = ""
+) -> WaveChanges:
+    """Estimate what changed since the previous wave.
+
+    Parameters
+    ----------
+    survey, previous : Survey
+        Clean answers of this wave and the one before; without a previous one the table is empty and says so.
+    scores : sequence of str
+        Scores or numbers to compare.
+    person : str, optional
+        Variable that is the same for a person in both waves; without it all respondents count as different people.
+    unit : str, optional
+        Give one row per group of this variable instead of one for everybody.
+
+    Returns
+    -------
+    WaveChanges
+        The change with its interval; verdict `changed` if p, corrected over all rows of the table (Benjamini &
+        Hochberg 1995), is below .05, else `cannot tell`.
+
+    References
+    ----------
+    See `smstudy.inference.means.overlapping_change`.
+    """
+    if previous is None:
+        return _no_previous(survey)
+    pieces = [_changes_of(name, survey, previous, person, unit) for name in scores]
+    rows = pd.concat(pieces, ignore_index=True)
+    rows["p_adjusted"] = benjamini_hochberg(rows["p_value"].to_numpy(float))
+    rows["verdict"] = [CHANGED if p < 1 - LEVEL else CANNOT_TELL for p in rows["p_adjusted"]]
+    findings: tuple[Finding, ...] = ()
+    if unit:
+        rows, findings = _protected(rows, hidden_groups(survey, unit) | hidden_groups(previous, unit), survey.privacy)
+        rows["verdict"] = rows["verdict"].mask(rows["hidden"], CANNOT_TELL)
+    return WaveChanges(
+        title=f"Change from wave {previous.wave} to wave {survey.wave}" + (f" by {survey.codebook.labels.get(unit, unit).lower()}" if unit else ""),
+        note=(
+            "Respondents of both waves count as pairs, the others as they are. Intervals are for each row alone; the verdict "
+            "uses p corrected for all rows of this table. Cannot tell is not the same as no change."
+        ),
+        findings=(*findings, *_link_finding(survey, previous, person)),
+        labels=survey.codebook.labels,
+        privacy=survey.privacy,
+        rows=rows,
+    )  # fmt: skip
+
+
+def _no_previous(survey: Survey) -> WaveChanges:
+    columns = ["term", "group", "n_previous", "n", "previous", "estimate", "difference", "conf_low", "conf_high",
+               "p_adjusted", "verdict"]  # fmt: skip
+    text = "There is no previous wave, so nothing can be said about change."
+    return WaveChanges(
+        title="Change since the previous wave",
+        note=text,
+        findings=(Finding(name="one_wave", text=text, severity="info"),),
+        privacy=survey.privacy,
+        rows=pd.DataFrame(columns=columns),
+    )
+
+
+def _score_rows(values: pd.Series, groups: pd.Series, name: str) -> pd.DataFrame:
+    frame = pd.DataFrame({"value": values, "group": groups}).dropna(subset="value")
+    parts = [(EVERYBODY, frame), *frame.groupby("group")]
+    return pd.DataFrame([{"term": name, "group": group, **_mean_row(part["value"])} for group, part in parts])
+
+
+def _ordered(table: pd.DataFrame) -> pd.DataFrame:
+    """Put everybody first, then groups by their mean, then the hidden ones by name: their place must say nothing."""
+    place = pd.DataFrame({
+        "term": table["term"].map({term: i for i, term in enumerate(dict.fromkeys(table["term"]))}),
+        "everybody": table["group"] != EVERYBODY,
+        "hidden": table["hidden"],
+        "mean": -table["estimate"],
+        "group": table["group"],
+    })  # fmt: skip
+    return table.loc[place.sort_values(list(place)).index].reset_index(drop=True)
+
+
+def _protected(
+    rows: pd.DataFrame, hidden: frozenset[str], privacy: Privacy
+) -> tuple[pd.DataFrame, tuple[Finding, ...]]:
+    """Hide the same groups in every row of a page: what one score shows must not give away what another hides."""
+    counts = [name for name in ("n", "n_previous") if name in rows]
+    groups = rows[rows["group"] != EVERYBODY]
+    sizes = groups.pivot_table(index="group", columns="term", values=counts, aggfunc="min", fill_value=0)
+    sizes.columns = ["/".join(column) for column in sizes.columns]
+    sizes = sizes.reset_index().assign(hidden=lambda table: table["group"].isin(hidden))
+    decided = protect(sizes, group="group", counts=[c for c in sizes if "/" in c], numbers=[], privacy=privacy)
+    closed = set(decided.table.loc[decided.table["hidden"], "group"])
+    table = rows.reset_index(drop=True)
+    numbers = table.select_dtypes("number").columns
+    table["hidden"] = table["group"].isin(closed)
+    table[numbers] = table[numbers].astype(float).mask(table["hidden"])
+    return table, decided.findings
+
+
+def _most(part: pd.DataFrame) -> str:
+    return tables.HIDDEN if part["hidden"].any() else apa.count(part["n"].max())
+
+
+def _cells(part: pd.DataFrame, scores: Sequence[str]) -> list[str]:
+    """Mean and interval of one group for each score."""
+    if part["hidden"].any():
+        return [tables.HIDDEN for _ in scores]
+    rows = [part.loc[score] if score in part.index else None for score in scores]
+    return [apa.EMPTY if row is None else f"{apa.number(row['estimate'])} {_interval(row)}" for row in rows]
+
+
+def _interval(row: pd.Series) -> str:
+    return apa.interval(row["conf_low"], row["conf_high"])
+
+
+def _mean_row(values: pd.Series) -> dict[str, float]:
+    x = values.to_numpy(float)
+    row = {"n": len(x), "std_dev": float(np.std(x, ddof=1)) if len(x) > 1 else np.nan}
+    if len(x) < 2:
+        return row | {"estimate": np.nan, "std_error": np.nan, "df": np.nan, "conf_low": np.nan, "conf_high": np.nan}
+    mean = mean_interval(x, conf_level=LEVEL)
+    return row | {k: v for k, v in mean._asdict().items() if k not in ("statistic", "p_value")}
+
+
+def _changes_of(name: str, survey: Survey, previous: Survey, person: str, unit: str) -> pd.DataFrame:
+    joined = _joined(name, survey, previous, person, unit)
+    groups = joined.groupby("group") if unit else [(EVERYBODY, joined)]
+    return pd.DataFrame([{"term": name, "group": group, **_change_row(part)} for group, part in groups])
+
+
+def _joined(name: str, survey: Survey, previous: Survey, person: str, unit: str) -> pd.DataFrame:
+    """One row per person: the score before and after (NaN where absent) and the group."""
+    before, after = (_one_wave(name, wave, person, unit) for wave in (previous, survey))
+    keys = ["person", "group"] if unit else ["person"]
+    joined = before.merge(after, on=keys, how="outer", suffixes=("_before", "_after"))
+    return joined.rename(columns={"value_before": "before", "value_after": "after"})
+
+
+def _one_wave(name: str, survey: Survey, person: str, unit: str) -> pd.DataFrame:
+    frame = pd.DataFrame({"value": survey.column(name).astype(float)})
+    nobody = pd.Series([f"{survey.wave}:{row}" for row in frame.index], index=frame.index)
+    frame["person"] = _unique_people(survey.column(person), nobody) if person else nobody
+    if unit:
+        frame["group"] = survey.column(unit)
+    return frame.dropna()
+
+
+def _unique_people(person: pd.Series, nobody: pd.Series) -> pd.Series:
+    """A code that is missing or used twice in a wave links nobody."""
+    usable = person.notna() & ~person.duplicated(keep=False)
+    return person.astype(object).where(usable, nobody)
+
+
+def _change_row(part: pd.DataFrame) -> dict[str, float]:
+    before, after = part["before"].to_numpy(float), part["after"].to_numpy(float)
+    change = _change(before, after)
+    return {
+        "n_previous": int((~np.isnan(before)).sum()),
+        "n": int((~np.isnan(after)).sum()),
+        "previous": _mean(before),
+        "estimate": _mean(after),
+        "difference": change.estimate,
+        **{key: value for key, value in change._asdict().items() if key != "estimate"},
+    }
+
+
+def _change(before: np.ndarray, after: np.ndarray) -> Estimate:
+    try:
+        return overlapping_change(before, after, conf_level=LEVEL)
+    except EstimationError:
+        return Estimate(*[np.nan] * 7)
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(np.nanmean(values)) if (~np.isnan(values)).any() else np.nan
+
+
+def _link_finding(survey: Survey, previous: Survey, person: str) -> tuple[Finding, ...]:
+    if person and survey.privacy.allows(n := len(set(survey.column(person).dropna()) & set(previous.column(person).dropna()))) and n:
+        text = f"{n} respondents of this wave are also in the previous one and count as pairs."
+        return (Finding(name="linked", text=text, severity="info"),)
+    text = "No respondents could be linked between the waves; all count as different people, which makes intervals wide."
+    return (Finding(name="not_linked", text=text),)
