@@ -25,7 +25,7 @@ from pathlib import Path
 WORDS = {
     "demo": ["-m", "smstudy", "run", "studies/quarterly-pulse"],
     "test": ["-m", "pytest"],
-    "notebooks": ["-m", "smstudy.study.refresh"],
+    "notebooks": [".ci/notebooks.py"],
     "lab": ["-m", "jupyterlab", "notebooks"],
 }
 SUPPORTED = [(3, 11), (3, 12), (3, 13)]

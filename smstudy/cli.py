@@ -1,0 +1,122 @@
+"""The command line: parse, call one function, print the path."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from smstudy.errors import SmstudyError
+
+DESCRIPTION = "Reproducible studies of social media adoption inside organizations."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code says which family of error stopped it."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.call(options)
+    except SmstudyError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("Stopped by you. Nothing was changed.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 0
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="smstudy", description=DESCRIPTION)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = _command(commands, "run", _run, "run a study; what did not change is not run again")
+    _add_case(run)
+    run.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="notebook parameter")
+    run.add_argument("--workers", type=int, default=2, metavar="N", help="notebooks run at a time (default 2)")
+    check = _command(commands, "check", _check, "check study, codebook and data without running anything")
+    _add_case(check)
+    report = _command(commands, "report", _report, "print the path of the last report")
+    report.add_argument("study", help="name or folder of the study")
+    report.add_argument("--wave", default="", help="wave, if another than in study.yml")
+    _command(commands, "list", _list, "list the studies in reach")
+    new = _command(commands, "new", _new, "draft a study and its codebook from an export")
+    new.add_argument("name", help="name of the new study; it becomes a folder in studies/")
+    new.add_argument("--from", dest="export", required=True, metavar="EXPORT", help="the survey export to begin from")
+    data = _command(commands, "data", _data, "get a public data set")
+    data.add_argument("action", choices=["get"])
+    data.add_argument("name", help="name of the data set, for instance wiki4he")
+    return parser
+
+
+def _command(commands, name: str, call, text: str) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=text, description=text.capitalize() + ".")
+    command.set_defaults(call=call)
+    return command
+
+
+def _add_case(command: argparse.ArgumentParser) -> None:
+    command.add_argument("study", help="name or folder of the study")
+    command.add_argument(
+        "--data", action="append", default=[], metavar="ROLE=FILE",
+        help="file for this run; roles: responses, previous_responses, frame",
+    )  # fmt: skip
+    command.add_argument("--wave", default="", help="name of the wave, if another than in study.yml")
+    command.add_argument("--previous-wave", default=None, help='wave to compare with; "" for none')
+
+
+def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:
+    from smstudy.errors import StudyError
+
+    for text in texts:
+        if "=" not in text:
+            raise StudyError(f'{option} {text}: write NAME=VALUE, without spaces around "=".')
+    return dict(text.split("=", 1) for text in texts)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from smstudy.study.runner import run_study
+
+    finished = run_study(
+        options.study,
+        data=_pairs(options.data, "--data"),
+        parameters=_pairs(options.parameter, "-p"),
+        wave=options.wave,
+        previous_wave=options.previous_wave,
+        workers=options.workers,
+    )
+    state = "nothing changed" if not finished.executed else f"{len(finished.executed)} notebooks run"
+    print(f"{state}, {finished.seconds:.1f} s", file=sys.stderr)
+    print(finished.folder / "report.html")
+
+
+def _check(options: argparse.Namespace) -> None:
+    from smstudy.study.checking import check_study
+
+    data = _pairs(options.data, "--data")
+    print(check_study(options.study, data=data, wave=options.wave, previous_wave=options.previous_wave))
+
+
+def _report(options: argparse.Namespace) -> None:
+    from smstudy.study.runner import latest_report
+
+    print(latest_report(options.study, wave=options.wave))
+
+
+def _list(options: argparse.Namespace) -> None:
+    from smstudy.study.definition import list_studies, read_study
+
+    for name, folder in sorted(list_studies().items()):
+        print(f"{name:24} {read_study(folder).title}")
+
+
+def _new(options: argparse.Namespace) -> None:
+    from smstudy.study.scaffold import draft_study
+
+    print(draft_study(options.name, options.export))
+
+
+def _data(options: argparse.Namespace) -> None:
+    from smstudy.study.archives import get_data
+
+    print(get_data(options.name))

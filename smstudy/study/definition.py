@@ -1,0 +1,178 @@
+"""A study as data: what `study.yml` may say, and where its files are found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from smstudy.documents import Entry, read_document
+from smstudy.errors import StudyError, did_you_mean
+from smstudy.privacy import Privacy
+from smstudy.survey.rules import Rule
+
+SHIPPED = Path(__file__).resolve().parents[1] / "_shipped"
+CHECKOUT = Path(__file__).resolve().parents[2]
+Value = str | int | float | bool | list[str] | list[int] | list[float] | None
+
+
+class DataFile(Entry):
+    """A file of the study, relative to its folder; `sha256` is checked when given."""
+
+    file: str
+    sha256: str = ""
+    get: str = ""
+
+
+class Frame(DataFile):
+    """Head counts: a CSV with one row per department."""
+
+    unit: str = "unit"
+    headcount: str = "headcount"
+
+
+class Step(Entry):
+    """A notebook of the study, its parameters, and the notebooks it builds on."""
+
+    name: str
+    parameters: Mapping[str, Value] = Field(default_factory=dict)
+    after: tuple[str, ...] = ()
+
+
+class Hypothesis(Entry):
+    """A claim and how it is decided, set before the data are seen.
+
+    Attributes
+    ----------
+    result, term : str
+        Which number decides: `notebook/result` and the row of it.
+    direction : {"positive", "negative", "changed"}
+        What the claim expects.
+    smallest : float
+        Smallest effect of interest, in units of the estimate.
+    rule : {"interval", "groups"}
+        `interval` asks the confidence interval, `groups` whether stable groups exist.
+    """
+
+    id: str
+    statement: str
+    result: str
+    term: str = ""
+    direction: Literal["positive", "negative", "changed"] = "positive"
+    smallest: float = Field(default=0.1, ge=0)
+    rule: Literal["interval", "groups"] = "interval"
+
+
+class Thresholds(Entry):
+    """Smallest groups that may be shown; they can only be raised."""
+
+    min_n: int = 5
+    comment_min_n: int = 10
+
+
+class Study(Entry):
+    """All that `study.yml` says."""
+
+    title: str
+    question: str
+    organization: str
+    wave: str
+    previous_wave: str = ""
+    waves: Mapping[str, DataFile]
+    frame: Frame | None = None
+    unit: str = ""
+    person: str = ""
+    rules: tuple[Rule, ...] = ()
+    notebooks: tuple[Step, ...] = Field(min_length=1)
+    hypotheses: tuple[Hypothesis, ...] = ()
+    privacy: Thresholds = Thresholds()
+    seed: int = 20260
+    cell_seconds: int = Field(default=300, gt=0)
+    synthetic: bool = False
+    cite: str = ""
+
+    @property
+    def policy(self) -> Privacy:
+        """The thresholds as a policy; DisclosureError if one is lower than its floor."""
+        return Privacy(min_n=self.privacy.min_n, comment_min_n=self.privacy.comment_min_n)
+
+    @model_validator(mode="after")
+    def _check(self) -> Study:
+        names = [step.name for step in self.notebooks]
+        for step in self.notebooks:
+            for name in step.after:
+                if name not in names[: names.index(step.name)]:
+                    raise ValueError(f'notebook "{step.name}" comes after "{name}", which is no earlier notebook')
+        for hypothesis in self.hypotheses:
+            if hypothesis.result.partition("/")[0] not in names:
+                raise ValueError(
+                    f'hypothesis "{hypothesis.id}" asks "{hypothesis.result}", which is no notebook/result of the study. '
+                    f"{did_you_mean(hypothesis.result.partition('/')[0], names)}"
+                )
+        return self
+
+
+def read_study(folder: Path) -> Study:
+    """Read and check `study.yml` of a folder.
+
+    Raises
+    ------
+    StudyError
+        With the line, what is wrong, what is allowed and what to do.
+    """
+    path = folder / "study.yml"
+    if not path.is_file():
+        raise StudyError(f"{folder} holds no study.yml. Give the folder of a study, or begin one with `smstudy new`.")
+    return read_document(path, Study, StudyError)
+
+
+def home() -> Path:
+    """The folder that holds `notebooks`, `studies` and `data`: inside an installed package, else the checkout."""
+    return SHIPPED if SHIPPED.is_dir() else CHECKOUT
+
+
+def find_study(name: str) -> Path:
+    """Find the folder of a study: a path, or a name looked up in `studies/` upwards, then in the package.
+
+    Raises
+    ------
+    StudyError
+        With the nearest known names.
+    """
+    given = Path(name).expanduser()
+    places = [given, *(up / "studies" / name for up in (Path.cwd(), *Path.cwd().parents)), home() / "studies" / given.name]
+    for place in places:
+        if (place / "study.yml").is_file():
+            return place.resolve()
+    if given.is_dir():
+        read_study(given)
+    raise StudyError(f'There is no study "{name}". {did_you_mean(given.name, list_studies())}')
+
+
+def list_studies() -> dict[str, Path]:
+    """All studies in reach, by name."""
+    roots = [home() / "studies", *(up / "studies" for up in (*reversed(Path.cwd().parents), Path.cwd()))]
+    return {path.parent.name: path.parent for root in roots for path in sorted(root.glob("*/study.yml"))}
+
+
+def find_notebook(folder: Path, name: str) -> Path:
+    """Find a notebook of a study: its own copy wins over the shipped one.
+
+    Raises
+    ------
+    StudyError
+        With the nearest known names.
+    """
+    for place in (folder / f"{name}.ipynb", home() / "notebooks" / f"{name}.ipynb"):
+        if place.is_file():
+            return place
+    known = {path.stem for place in (folder, home() / "notebooks") for path in place.glob("*.ipynb")}
+    raise StudyError(f'{folder.name}: there is no notebook "{name}". {did_you_mean(name, known)}')
+
+
+def runs_folder(folder: Path) -> Path:
+    """Where the runs of a study are kept: in its folder, or in the working folder for a study of the package."""
+    inside = folder.is_relative_to(SHIPPED)
+    return (Path.cwd() / "studies" / folder.name if inside else folder) / "runs"

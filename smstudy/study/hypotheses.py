@@ -1,0 +1,103 @@
+"""From results to verdicts: supported, not supported, too little data, not tested."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from smstudy.display.apa import interval, number
+from smstudy.result import Result
+from smstudy.study.definition import Hypothesis
+
+SUPPORTED, NOT_SUPPORTED = "supported", "not supported"
+TOO_LITTLE, NOT_TESTED = "too little data", "not tested"
+GROUP_VERDICTS = {"no stable groups": NOT_SUPPORTED, "too little data": TOO_LITTLE}
+Record = Mapping[str, object]
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Verdicts(Result):
+    """One row per hypothesis: its statement, the verdict and the reason."""
+
+    rows: pd.DataFrame
+
+    def tidy(self) -> pd.DataFrame:
+        return self.rows.copy()
+
+    def layout(self, shown: pd.DataFrame) -> pd.DataFrame:
+        return shown[["term", "statement", "verdict", "reason"]]
+
+
+def decide(hypotheses: Sequence[Hypothesis], records: Mapping[str, Record]) -> Verdicts:
+    """Turn results into verdicts.
+
+    Parameters
+    ----------
+    hypotheses : sequence of Hypothesis
+        As `study.yml` states them.
+    records : mapping
+        `notebook/result` to the stored record of that result.
+
+    Returns
+    -------
+    Verdicts
+        *Supported*: the whole interval lies on the expected side of zero and the estimate reaches the smallest effect
+        of interest. *Not supported*: the whole interval lies below the smallest effect of interest. *Too little data*:
+        the interval allows both, or the result itself says so. *Not tested*: the number is not there, was refused, or
+        is not the only one of its name.
+    """
+    rows = [_decide(hypothesis, records.get(hypothesis.result)) for hypothesis in hypotheses]
+    columns = ["term", "statement", "verdict", "reason", "estimate", "conf_low", "conf_high", "threshold"]
+    return Verdicts(
+        title="What the hypotheses come to",
+        note="Rules and smallest effects of interest were set in study.yml before the data were seen.",
+        rows=pd.DataFrame(rows, columns=columns),
+    )
+
+
+def _decide(hypothesis: Hypothesis, record: Record | None) -> dict[str, object]:
+    row = {"term": hypothesis.id, "statement": hypothesis.statement, "threshold": hypothesis.smallest}
+    return row | (RULES[hypothesis.rule](hypothesis, record) if record else _untested("the analysis is not there"))
+
+
+def _by_groups(hypothesis: Hypothesis, record: Record) -> dict[str, object]:
+    verdict = str(record["glance"].get("verdict", ""))
+    if not verdict:
+        return _untested("the analysis gives no verdict on groups")
+    return {"verdict": GROUP_VERDICTS.get(verdict, SUPPORTED), "reason": verdict}
+
+
+def _by_interval(hypothesis: Hypothesis, record: Record) -> dict[str, object]:
+    rows = [row for row in record["tidy"] if row.get("term") == hypothesis.term]
+    if len(rows) != 1:
+        return _untested(f'the result has {"several rows" if rows else "no row"} "{hypothesis.term}"')
+    name = "difference" if "difference" in rows[0] else "estimate"
+    numbers = [rows[0].get(key) for key in (name, "conf_low", "conf_high")]
+    if any(pd.isna(value) for value in numbers):
+        return _untested("the number was hidden or refused")
+    estimate, low, high = numbers
+    little = any(finding["name"] == TOO_LITTLE.replace(" ", "_") for finding in record["findings"])
+    verdict = TOO_LITTLE if little else _verdict(hypothesis, estimate, low, high)
+    level = f"{record['glance'].get('conf_level', 0.95):.0%}"
+    reason = f"{number(estimate)}, {level} interval {interval(low, high)}; smallest effect of interest {number(hypothesis.smallest)}"
+    return {"verdict": verdict, "reason": reason, "estimate": estimate, "conf_low": low, "conf_high": high}
+
+
+def _verdict(hypothesis: Hypothesis, estimate: float, low: float, high: float) -> str:
+    if hypothesis.direction == "changed":
+        beyond_zero, reached = low > 0 or high < 0, abs(estimate) >= hypothesis.smallest
+        ruled_out = max(abs(low), abs(high)) < hypothesis.smallest
+    else:
+        sign = 1 if hypothesis.direction == "positive" else -1
+        estimate, low, high = sign * estimate, min(sign * low, sign * high), max(sign * low, sign * high)
+        beyond_zero, reached, ruled_out = low > 0, estimate >= hypothesis.smallest, high < hypothesis.smallest
+    return SUPPORTED if beyond_zero and reached else NOT_SUPPORTED if ruled_out else TOO_LITTLE
+
+
+def _untested(reason: str) -> dict[str, object]:
+    return {"verdict": NOT_TESTED, "reason": reason}
+
+
+RULES = {"interval": _by_interval, "groups": _by_groups}

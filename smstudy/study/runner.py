@@ -1,0 +1,182 @@
+"""From a study to a finished run: check everything first, let the engine run the notebooks, add the report."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from smstudy.engine.fingerprint import digest_file
+from smstudy.engine.parameters import Parameter, check_parameters, declared_parameters, parse_parameter
+from smstudy.engine.schedule import Finished, Job, latest_run, run_jobs
+from smstudy.errors import DisclosureError, RunError, StudyError, did_you_mean
+from smstudy.privacy import Privacy
+from smstudy.study.definition import Step, Study, find_notebook, find_study, read_study, runs_folder
+from smstudy.study.inputs import Inputs, resolve_inputs
+from smstudy.study.naming import check_names
+from smstudy.survey.codebook import read_codebook
+
+
+def run_study(
+    name: str,
+    *,
+    data: Mapping[str, str] | None = None,
+    parameters: Mapping[str, str] | None = None,
+    wave: str = "",
+    previous_wave: str | None = None,
+    workers: int = 2,
+) -> Finished:
+    """Run a study, or only what changed since the last time.
+
+    Parameters
+    ----------
+    name : str
+        Name or folder of the study.
+    data : mapping, optional
+        Files for this run by role: responses, previous_responses, frame.
+    parameters : mapping, optional
+        Notebook parameters as text; each goes to every notebook that declares it.
+    wave, previous_wave : str, optional
+        Names of the waves, if others than in `study.yml`.
+    workers : int
+        Notebooks run at a time.
+
+    Returns
+    -------
+    Finished
+        The folder of the run, which holds `report.html`.
+
+    Raises
+    ------
+    StudyError, CodebookError, DataError, DisclosureError, RunError, EstimationError
+        In one line; earlier runs are untouched.
+    """
+    folder = find_study(name)
+    study = read_study(folder)
+    inputs = resolve_inputs(folder, study, data=data, wave=wave, previous_wave=previous_wave)
+    return run_jobs(
+        plan_jobs(folder, study, inputs, parameters or {}),
+        runs=runs_folder(folder),
+        case=case_name(study, inputs.wave),
+        identity=_identity(folder, study, inputs),
+        finish=_finish(folder, inputs),
+        workers=workers,
+    )
+
+
+def latest_report(name: str, *, wave: str = "") -> Path:
+    """Find the report of the last complete run of a case.
+
+    Raises
+    ------
+    RunError
+        If there is no complete run.
+    """
+    folder = find_study(name)
+    study = read_study(folder)
+    found = latest_run(runs_folder(folder), case_name(study, wave or study.wave))
+    if found is None:
+        raise RunError(f"{folder.name} has no complete run of wave {wave or study.wave}. Type `smstudy run {name}`.")
+    return found / "report.html"
+
+
+def case_name(study: Study, wave: str) -> str:
+    """Name the folder of a case: organization and wave, as plain letters.
+
+    >>> _slug("Café & Söhne (GmbH)")
+    'cafe-sohne-gmbh'
+    """
+    return f"{_slug(study.organization)}-wave-{_slug(wave)}"
+
+
+def plan_jobs(folder: Path, study: Study, inputs: Inputs, given: Mapping[str, str]) -> list[Job]:
+    """Turn the notebooks of a study into jobs; every parameter is checked before a kernel starts."""
+    policy = study.policy
+    notebooks = {step.name: find_notebook(folder, step.name) for step in study.notebooks}
+    declared = {name: declared_parameters(path) for name, path in notebooks.items()}
+    _refuse_unknown(given, declared)
+    parameters = {s.name: _parameters(s, declared[s.name], given, folder, policy) for s in study.notebooks}
+    codebook = read_codebook(folder / "codebook.yml")
+    for name, notebook in notebooks.items():
+        used = {key: parameter.default for key, parameter in declared[name].items()} | parameters[name]
+        check_names(used, codebook, where=f"notebook {name}", makes_columns=notebook.parent == folder)
+    digests = inputs.digests() | {name: digest_file(folder / f"{name}.yml") for name in ("study", "codebook")}
+    context = {
+        "study": folder.name,
+        "wave": inputs.wave,
+        "previous_wave": inputs.previous_wave,
+        "seed": study.seed,
+        "paths": {"folder": str(folder), **inputs.paths()},
+    }
+    return [
+        Job(
+            name=step.name,
+            notebook=notebooks[step.name],
+            parameters=parameters[step.name],
+            after=step.after,
+            inputs=digests,
+            context=context,
+            timeout=study.cell_seconds,
+        )
+        for step in study.notebooks
+    ]
+
+
+def _parameters(
+    step: Step, declared: Mapping[str, Parameter], given: Mapping[str, str], folder: Path, policy: Privacy
+) -> dict[str, object]:
+    where = f"notebook {step.name}"
+    defaults = {"study": folder.name, "min_n": policy.min_n}
+    values: dict[str, object] = {name: value for name, value in defaults.items() if name in declared}
+    values |= step.parameters
+    values |= {n: parse_parameter(text, declared[n], where) for n, text in given.items() if n in declared}
+    checked = check_parameters(values, declared, where=where)
+    if "min_n" in checked:
+        _refuse_lower(int(checked["min_n"]), policy, where)
+    return checked
+
+
+def _refuse_lower(min_n: int, policy: Privacy, where: str) -> None:
+    if min_n < policy.min_n:
+        raise DisclosureError(
+            f"{where}: min_n = {min_n} is lower than {policy.min_n}. Thresholds can only be raised: "
+            f"use {policy.min_n} or more."
+        )
+
+
+def _refuse_unknown(given: Mapping[str, str], declared: Mapping[str, Mapping[str, Parameter]]) -> None:
+    known = {name for parameters in declared.values() for name in parameters}
+    for name in given:
+        if name not in known:
+            raise StudyError(f'No notebook of this study has a parameter "{name}". {did_you_mean(name, known)}')
+
+
+def _identity(folder: Path, study: Study, inputs: Inputs) -> dict[str, object]:
+    return {
+        "study": folder.name,
+        "title": study.title,
+        "organization": study.organization,
+        "wave": inputs.wave,
+        "previous_wave": inputs.previous_wave,
+        "data": inputs.digests(),
+        "codebook": digest_file(folder / "codebook.yml"),
+        "definition": digest_file(folder / "study.yml"),
+        "seed": study.seed,
+        "smstudy": version("smstudy"),
+    }
+
+
+def _finish(folder: Path, inputs: Inputs) -> Callable[[Path], None]:
+    def finish(staging: Path) -> None:
+        from smstudy.study.report import publish_report  # not needed by a run in which nothing changed
+
+        publish_report(staging, folder, inputs)
+
+    return finish
+
+
+def _slug(text: str) -> str:
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-") or "unnamed"
