@@ -13,9 +13,10 @@ from scipy import stats
 from smstudy.display import apa, tables
 from smstudy.display.prose import join_words
 from smstudy.errors import DataError, did_you_mean
+from smstudy.inference.consistency import correlation_interval
 from smstudy.inference.multiplicity import holm
 from smstudy.result import Finding, Result
-from smstudy.scales.reliability import correlation_interval, cronbach_alpha
+from smstudy.scales.reliability import cronbach_alpha
 from smstudy.survey.dataset import Data, Survey, frame_of, labels_of, privacy_of
 
 LEAST = 3

@@ -15,6 +15,15 @@ from scipy import stats
 from smstudy.display import apa, figures, rules
 from smstudy.display.prose import join_words
 from smstudy.errors import DataError, EstimationError
+from smstudy.inference.consistency import (
+    Floats,
+    alpha_of,
+    alphas_without,
+    correlation_interval,
+    feldt_interval,
+    item_rests,
+    pairwise_covariances,
+)
 from smstudy.inference.one_factor import OneFactor, fit_one_factor, omega_of
 from smstudy.privacy import Privacy
 from smstudy.result import Finding, Result
@@ -22,7 +31,6 @@ from smstudy.scales.scoring import items_of, scales_of
 from smstudy.survey.codebook import Scale
 from smstudy.survey.dataset import Data, Survey, labels_of, privacy_of
 
-Floats = NDArray[np.float64]
 Missing = Literal["pairwise", "listwise"]
 
 FEW = 30
@@ -167,7 +175,7 @@ def cronbach_alpha(
     0.93
     """
     battery = _battery(items, scale, conf_level, missing)
-    covariances, pairs = _covariances(battery.answers)
+    covariances, pairs = pairwise_covariances(battery.answers)
     rows = _item_rows(battery, covariances, pairs, conf_level)
     estimate = alpha_of(covariances)
     low, high = feldt_interval(estimate, battery.n, battery.k, conf_level)
@@ -215,7 +223,7 @@ def omega_total(items: Data, scale: str | None = None, *, conf_level: float = 0.
     (tests/reference/reliability.R).
     """
     battery = _battery(items, scale, conf_level, "listwise")
-    covariances, pairs = _covariances(battery.answers)
+    covariances, pairs = pairwise_covariances(battery.answers)
     rows = _item_rows(battery, covariances, pairs, conf_level)
     findings = _findings(battery, rows)
     if battery.k == 2:
@@ -279,53 +287,6 @@ def reliability(data: Survey, scales: Sequence[str] | None = None, *, conf_level
     )
 
 
-def alpha_of(covariances: Floats) -> float:
-    """Raw alpha from a covariance matrix, shape (k, k).
-
-    >>> alpha_of(np.ones((3, 3)))
-    1.0
-    """
-    k = len(covariances)
-    return float((1 - np.trace(covariances) / covariances.sum()) * k / (k - 1))
-
-
-def alphas_without(covariances: Floats) -> Floats:
-    """Alpha of the scale without each item, shape (k,); missing for two items."""
-    k = len(covariances)
-    if k == 2:
-        return np.full(2, np.nan)
-    return np.array([alpha_of(np.delete(np.delete(covariances, i, axis=0), i, axis=1)) for i in range(k)])
-
-
-def item_rests(covariances: Floats) -> Floats:
-    """Correlation of each item with the sum of the others, shape (k,)."""
-    variances = np.diag(covariances)
-    shared = covariances.sum(axis=0) - variances
-    rest = covariances.sum() - 2 * shared - variances
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(rest > 0, shared / np.sqrt(variances * rest), np.nan)
-
-
-def feldt_interval(alpha: float, n: int, k: int, conf_level: float = 0.95) -> tuple[float, float]:
-    """Feldt's interval of alpha for n respondents and k items, as R psych::alpha.ci gives it."""
-    tail = (1 - conf_level) / 2
-    low, high = (1 - (1 - alpha) * stats.f.ppf(p, n - 1, (n - 1) * (k - 1)) for p in (1 - tail, tail))
-    return float(low), float(high)
-
-
-def correlation_interval(r: Floats, n: Floats, conf_level: float = 0.95) -> tuple[Floats, Floats]:
-    """Interval of correlations by Fisher's z; missing for fewer than four pairs of answers.
-
-    >>> low, high = correlation_interval(np.array([0.5]), np.array([28]))
-    >>> low.round(3).tolist(), high.round(3).tolist()
-    ([0.156], [0.736])
-    """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        width = stats.norm.isf((1 - conf_level) / 2) / np.sqrt(np.where(np.asarray(n) > 3, n, np.nan) - 3)
-        z = np.arctanh(np.clip(r, -1, 1))
-        return np.tanh(z - width), np.tanh(z + width)
-
-
 def _battery(items: Data, scale: str | None, conf_level: float, missing: Missing) -> _Battery:
     _check_level(conf_level)
     if missing not in HANDLING:
@@ -379,16 +340,6 @@ def _check_answers(used: Floats, answers: Floats, names: Sequence[str], title: s
     constant = [name for name, column in zip(names, used.T, strict=True) if np.nanmax(column) == np.nanmin(column)]
     if constant:
         raise DataError(f"{title}: everybody gave the same answer to {join_words(constant)}. Leave it out.")
-
-
-def _covariances(answers: Floats) -> tuple[Floats, NDArray[np.int64]]:
-    """Pairwise covariances, and the number of respondents behind each; both of shape (k, k)."""
-    answered = ~np.isnan(answers)
-    seen = answered.astype(float)
-    centered = np.where(answered, answers - np.nanmean(answers, axis=0), 0.0)
-    pairs = seen.T @ seen
-    sums = centered.T @ seen
-    return (centered.T @ centered - sums * sums.T / pairs) / (pairs - 1), pairs.round().astype(int)
 
 
 def _item_rows(battery: _Battery, covariances: Floats, pairs: NDArray[np.int64], conf_level: float) -> pd.DataFrame:

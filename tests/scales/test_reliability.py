@@ -12,17 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smstudy.errors import DataError, EstimationError
+from smstudy.inference.consistency import alpha_of, correlation_interval, feldt_interval, item_rests
 from smstudy.inference.one_factor import OneFactor, fit_one_factor, omega_of
 from smstudy.result import write_record
-from smstudy.scales.reliability import (
-    alpha_of,
-    correlation_interval,
-    cronbach_alpha,
-    feldt_interval,
-    item_rests,
-    omega_total,
-    reliability,
-)
+from smstudy.scales.reliability import cronbach_alpha, omega_total, reliability
 from smstudy.survey.codebook import Codebook
 from smstudy.survey.dataset import Survey
 from smstudy.vocabulary import GLANCE, TIDY
