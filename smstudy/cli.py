@@ -33,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     run = _command(commands, "run", _run, "run a study; what did not change is not run again")
     _add_case(run)
     run.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="notebook parameter")
-    run.add_argument("--workers", type=int, default=2, metavar="N", help="notebooks run at a time (default 2)")
+    run.add_argument("--workers", type=int, default=3, metavar="N", help="notebooks run at a time (default 3)")
     check = _command(commands, "check", _check, "check study, codebook and data without running anything")
     _add_case(check)
     report = _command(commands, "report", _report, "print the path of the last report")

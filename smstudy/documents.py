@@ -10,13 +10,22 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.events import AliasEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from smstudy.errors import SmstudyError, did_you_mean
 
-MAX_BYTES = 2_000_000
+MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
+MAX_QUOTED = 40
+TAGS = {"str", "int", "float", "bool", "null", "timestamp", "map", "seq"}
+WORDS = {
+    "string_type": "must be text; put it in quotes",
+    "tuple_type": "must be a list",
+    "dict_type": "must be keys with values",
+    "model_type": "must be keys with values",
+    "model_attributes_type": "must be keys with values",
+    "mapping_type": "must be keys with values",
+}
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -32,7 +41,7 @@ def read_document(path: Path, model: type[Model], error: type[SmstudyError]) -> 
     Parameters
     ----------
     path : Path
-        The file; UTF-8, at most 2 MB, no anchors, no aliases, no tags, no key twice.
+        The file; UTF-8, at most 1 MB, no anchors, no aliases, no tags, no key twice.
     model : type
         The pydantic model it must fit; unknown keys are refused with the nearest known one.
     error : type
@@ -43,20 +52,20 @@ def read_document(path: Path, model: type[Model], error: type[SmstudyError]) -> 
     SmstudyError
         Of the given family, in one line: file, line, what is wrong, what is allowed.
     """
-    text = _text(path, error)
-    node = _node(text, path.name, error)
+    yaml = YAML(typ="safe", pure=True)
+    node = _node(yaml, _text(path, error), path.name, error)
     try:
-        return model.model_validate(YAML(typ="safe", pure=True).load(text))
+        return model.model_validate(yaml.constructor.construct_document(node))
     except ValidationError as problem:
         raise error(_explain(problem, node, path.name, model)) from None
     except (YAMLError, ValueError) as problem:
-        raise error(f"{path.name}: {_first_line(problem)}. Correct the file.") from None
+        raise error(f"{path.name}{_mark(problem)}: {_first_line(problem)}. Correct the YAML there.") from None
 
 
 def _text(path: Path, error: type[SmstudyError]) -> str:
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise error(f"{path.name} is larger than {MAX_BYTES:,} bytes. Split it, or check that it is the right file.")
+            raise error(f"{path.name} is larger than {MAX_BYTES:,} bytes. Check that it is the right file.")
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise error(f"{path.name} is not UTF-8 text. Save it as UTF-8.") from None
@@ -64,19 +73,17 @@ def _text(path: Path, error: type[SmstudyError]) -> str:
         raise error(f"{path.name} cannot be read: {problem.strerror}. Check the path {path}.") from None
 
 
-def _node(text: str, name: str, error: type[SmstudyError]) -> Node:
-    yaml = YAML(typ="safe", pure=True)
+def _node(yaml: YAML, text: str, name: str, error: type[SmstudyError]) -> Node:
     try:
-        for event in yaml.parse(text):
-            if isinstance(event, AliasEvent) or getattr(event, "anchor", None):
-                raise error(_at(name, event, "anchors (&) and aliases (*) are not allowed. Write the value out."))
-        node = YAML(typ="safe", pure=True).compose(text)
-    except (YAMLError, RecursionError) as problem:
+        node = yaml.compose(text)
+    except RecursionError:
+        raise error(f"{name}: nested deeper than {MAX_DEPTH} levels. Flatten it.") from None
+    except YAMLError as problem:
         raise error(f"{name}{_mark(problem)}: {_first_line(problem)}. Correct the YAML there.") from None
+    for problem in _refused(node, name) if node else ():
+        raise error(problem)
     if not isinstance(node, MappingNode):
         raise error(f"{name} is empty or no list of keys. Start from a file that `smstudy new` writes.")
-    for problem in _refused(node, name):
-        raise error(problem)
     return node
 
 
@@ -84,7 +91,9 @@ def _refused(node: Node, name: str, depth: int = 0) -> Iterator[str]:
     if depth > MAX_DEPTH:
         yield _at(name, node, f"nested deeper than {MAX_DEPTH} levels. Flatten it.")
         return
-    if str(node.tag or "").startswith("!") or "python" in str(node.tag or ""):
+    if getattr(node, "anchor", None):
+        yield _at(name, node, "anchors (&) and aliases (*) are not allowed. Write the value out.")
+    if str(node.tag).removeprefix("tag:yaml.org,2002:") not in TAGS:
         yield _at(name, node, "tags (!) are not allowed. Write plain values.")
     if isinstance(node, MappingNode):
         seen: set[str] = set()
@@ -105,7 +114,8 @@ def _explain(problem: ValidationError, node: Node, name: str, model: type[BaseMo
     errors = problem.errors(include_url=False, include_input=False)
     first = min(errors, key=lambda error: error["type"] != "extra_forbidden")
     where = tuple(first["loc"])
-    line = _line(node, where) if where else _line_of_quoted(node, str(first["msg"]))
+    there, line = _find(node, where)
+    line = line if where else _line_of_quoted(node, str(first["msg"]))
     place = ".".join(str(part) for part in where)
     message = str(first["msg"]).removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
@@ -113,9 +123,10 @@ def _explain(problem: ValidationError, node: Node, name: str, model: type[BaseMo
     elif first["type"] == "missing":
         message = f'the key "{where[-1]}" is missing. Add it.'
     elif place:
-        message = f"{place}: {message}"
-    more = f" ({problem.error_count() - 1} more like this.)" if problem.error_count() > 1 else ""
-    return f"{name} line {line}: {message}{more}"
+        message = f"{place}: {WORDS.get(first['type'], message)}{_written(there)}"
+    others = problem.error_count() - 1
+    more = f" (And {others} more {'problem' if others == 1 else 'problems'}.)" if others else ""
+    return f"{name} line {line}: {message.rstrip('.')}{'' if message.endswith('?') else '.'}{more}"
 
 
 def _keys(model: type[BaseModel], where: tuple) -> list[str]:
@@ -135,7 +146,8 @@ def _inner_model(annotation: object) -> type[BaseModel] | None:
     return next((found for arg in getattr(annotation, "__args__", ()) if (found := _inner_model(arg))), None)
 
 
-def _line(node: Node, where: tuple) -> int:
+def _find(node: Node, where: tuple) -> tuple[Node, int]:
+    """Follow a path of keys and positions as far as it goes; give the node there and its line."""
     line = node.start_mark.line
     for part in where:
         children = dict((key.value, (key, value)) for key, value in node.value) if isinstance(node, MappingNode) else {}
@@ -145,7 +157,12 @@ def _line(node: Node, where: tuple) -> int:
         elif isinstance(node, SequenceNode) and isinstance(part, int) and part < len(node.value):
             node = node.value[part]
             line = node.start_mark.line
-    return line + 1
+    return node, line + 1
+
+
+def _written(node: Node) -> str:
+    """Quote the value that stands there, if it is short and alone."""
+    return f' (it says "{node.value}")' if isinstance(node, ScalarNode) and len(node.value) <= MAX_QUOTED else ""
 
 
 def _line_of_quoted(node: Node, message: str) -> int:

@@ -57,6 +57,8 @@ def did_you_mean(name: str, allowed: Iterable[str]) -> str:
     'Allowed: min_n, outcome.'
     """
     allowed = sorted(allowed)
+    if not allowed:
+        return "There is none to choose from."
     close = get_close_matches(name, allowed, n=3, cutoff=0.6)
     if close:
         return "Did you mean " + " or ".join(f'"{word}"' for word in close) + "?"

@@ -17,6 +17,7 @@ FLOOR_SCORES = 5
 FLOOR_COMMENTS = 10
 COUNTS = ("n", "n_previous", "n_linked")
 ABOUT_NOBODY = ("threshold", "k", "n_items")
+TELLING = ("reading", "verdict")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,7 @@ class Privacy:
 
     def __post_init__(self) -> None:
         for name, floor in (("min_n", FLOOR_SCORES), ("comment_min_n", FLOOR_COMMENTS)):
-            if getattr(self, name) < floor:
+            if not getattr(self, name) >= floor:
                 raise DisclosureError(
                     f"{name} = {getattr(self, name)} is lower than {floor}. Thresholds can only be raised: "
                     f"use {floor} or more."
@@ -66,12 +67,13 @@ class Privacy:
         return n == 0 or n >= self.min_n
 
     def gate(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Blank every number of a row that stands for too few respondents, its count included.
+        """Blank every number of a row that stands for too few respondents, its count and the words for it included.
 
         Parameters
         ----------
         table : DataFrame
-            A tidy table; rows without a column named `n`, `n_previous` or `n_linked` pass unchanged.
+            A tidy table; without a column named `n`, `n_previous`, `n_linked` or `hidden` it passes unchanged. Rows
+            marked `hidden` are blanked whatever their count.
 
         Returns
         -------
@@ -87,11 +89,14 @@ class Privacy:
         1     B   NaN   NaN    True
         """
         counts = [name for name in COUNTS if name in table]
-        small = ((table[counts] > 0) & (table[counts] < self.min_n)).any(axis=1)
-        if not small.any():
+        closed = ((table[counts] > 0) & (table[counts] < self.min_n)).any(axis=1)
+        if "hidden" in table:
+            closed |= table["hidden"].eq(True)
+        if not closed.any():
             return table
         numbers = [name for name in table.select_dtypes("number") if name not in ABOUT_NOBODY]
         gated = table.astype({name: float for name in numbers})
-        gated.loc[small, numbers] = float("nan")
-        gated["hidden"] = small | table.get("hidden", False)
+        gated.loc[closed, numbers] = float("nan")
+        gated.loc[closed, [name for name in TELLING if name in table]] = None
+        gated["hidden"] = closed
         return gated

@@ -7,6 +7,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from html import escape
 from typing import ClassVar, Literal
 
@@ -119,21 +120,21 @@ class Result(ABC):
 
     def to_html(self) -> str:
         """Render as an HTML fragment without script or address."""
-        return "\n".join(part for part in (tables.to_html(self.table()), self._glance_html(), self._findings_html()) if part)
+        return "\n".join(part for part in (tables.to_html(self._table), self._glance_html(), self._findings_html()) if part)
 
     def to_latex(self) -> str:
         """Render as a LaTeX table."""
-        return tables.to_latex(self.table())
+        return tables.to_latex(self._table)
 
     def to_docx(self) -> Document:
         """Render as a Word document; save it with `.save(path)`."""
-        return tables.to_docx([self.table()])
+        return tables.to_docx([self._table])
 
     def to_text(self) -> str:
         """Render as plain text."""
         glance = "; ".join(f"{apa.column(key).heading}: {apa.write(key, value)}" for key, value in self._gated_glance().items())
         notes = [f"[{finding.severity}] {finding.text}" for finding in self.findings]
-        return "\n".join([tables.to_text(self.table()), *([glance] if glance else []), *notes])
+        return "\n".join([tables.to_text(self._table), *([glance] if glance else []), *notes])
 
     def to_csv(self) -> str:
         """Render the shown numbers at full precision as CSV that is safe in a spreadsheet."""
@@ -152,8 +153,12 @@ class Result(ABC):
             "columns": list(shown.columns),
             "layout": list(self.layout(shown).columns),
             "tidy": [{key: _plain(value) for key, value in row.items()} for row in shown.to_dict("records")],
-            "table": asdict(self.table()),
+            "table": asdict(self._table),
         }
+
+    @cached_property
+    def _table(self) -> tables.Table:
+        return self.table()
 
     def _repr_html_(self) -> str:
         return self.to_html()
@@ -183,7 +188,7 @@ def _texts(shown: pd.DataFrame) -> list[str]:
 def _plain(value: object) -> object:
     """Turn numpy scalars and missing values into what JSON has."""
     value = value.item() if hasattr(value, "item") else value
-    if value is pd.NA or (isinstance(value, float) and not math.isfinite(value)):
+    if value is pd.NA or value is pd.NaT or (isinstance(value, float) and not math.isfinite(value)):
         return None
     return value
 

@@ -20,6 +20,7 @@ from smstudy.errors import DataError, did_you_mean
 from smstudy.privacy import Privacy
 from smstudy.result import Finding, Result
 from smstudy.survey.dataset import Data, frame_of, privacy_of
+from smstudy.survey.disclosure import pool_hidden
 
 OTHERS = "all other groups"
 MANY_CATEGORIES = 60
@@ -122,7 +123,7 @@ def profile(
     outside = {name: name not in formed_on for name in names}
     columns = [numeric_column(data, name) for name in names]
     means = [_mean_rows(cluster, column, assigned.segments, outside[column.name], privacy) for column in columns]
-    tables = {name: _safe_table(cluster, _category(data, name), privacy) for name in dict.fromkeys(by)}
+    tables = {name: _safe_table(cluster, _category(pool_hidden(data, by), name), privacy) for name in dict.fromkeys(by)}
     shares = [_share_rows(table, name, assigned.segments) for name, table in tables.items() if table is not None]
     hidden = [assigned.labels.get(name, name) for name, table in tables.items() if table is None]
     return Profile(

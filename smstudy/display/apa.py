@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
+import pandas as pd
+
 from smstudy.vocabulary import AUGMENT, GLANCE, NAMES, TIDY, Column, Kind
 
 EMPTY = "–"
@@ -12,7 +14,7 @@ MINUS = "−"
 
 
 def number(value: float, digits: int = 2) -> str:
-    """Write a number with a fixed number of decimals and a true minus sign.
+    """Write a number with a fixed number of decimals and a true minus sign; from ten million on with an exponent.
 
     >>> number(-0.3456)
     '−0.35'
@@ -21,7 +23,7 @@ def number(value: float, digits: int = 2) -> str:
         return EMPTY
     if math.isinf(value):
         return "∞" if value > 0 else MINUS + "∞"
-    if abs(value) >= 1e7:
+    if digits and abs(value) >= 1e7:
         return f"{value:.{digits}e}".replace("-", MINUS)
     text = f"{value:,.{digits}f}"
     return text.removeprefix("-") if not text.strip("-0.,") else text.replace("-", MINUS)
@@ -33,7 +35,8 @@ def bounded(value: float, digits: int = 2) -> str:
     >>> bounded(0.873), bounded(-0.2), bounded(1.0)
     ('.87', '−.20', '1.00')
     """
-    return number(value, digits).replace("0.", ".", 1) if not _absent(value) and abs(value) < 1 else number(value, digits)
+    written = number(value, digits)
+    return written.replace("0.", ".", 1) if written.startswith(("0.", MINUS + "0.")) else written
 
 
 def p_value(value: float) -> str:
@@ -53,7 +56,7 @@ def count(value: float) -> str:
     >>> count(1204.0)
     '1,204'
     """
-    return EMPTY if _absent(value) else f"{value:,.0f}".replace("-", MINUS)
+    return number(value, 0)
 
 
 def share(value: float) -> str:
@@ -62,7 +65,7 @@ def share(value: float) -> str:
     >>> share(0.6251)
     '63 %'
     """
-    return EMPTY if _absent(value) else f"{100 * value:.0f} %"
+    return EMPTY if _absent(value) else f"{number(100 * value, 0)} %"
 
 
 def degrees(value: float) -> str:
@@ -81,7 +84,7 @@ def interval(low: float, high: float, digits: int = 2) -> str:
 
 def text(value: object) -> str:
     """Write text as it is; nothing at all as a dash."""
-    return EMPTY if value is None or (isinstance(value, float) and math.isnan(value)) else str(value)
+    return EMPTY if _absent(value) else str(value)
 
 
 WRITERS: dict[Kind, Callable[..., str]] = {
@@ -120,4 +123,4 @@ def say(name: str, value: str, labels: Mapping[str, str]) -> str:
 
 
 def _absent(value: object) -> bool:
-    return value is None or math.isnan(value)
+    return bool(pd.isna(value))

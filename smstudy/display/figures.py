@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
@@ -17,7 +18,13 @@ from smstudy.display.rules import STABILITY
 from smstudy.display.theme import INK, MARKERS, PALETTE, QUIET, style
 
 LABEL_WIDTH = 34
-SPOKEN = ("estimate", "alpha", "item_rest", "std_mean", "share", "mean", "n", "n_after", "stability")
+SPOKEN = (
+    "difference", "estimate", "alpha", "item_rest", "std_mean", "response", "share", "mean", "stability", "n_after",
+    "n",
+)  # fmt: skip
+SPOKEN_ROWS = 24
+LEAST_SPAN = 1.0
+ABOUT = ("term", "group", "segment", "rule", "k")
 Labels = Mapping[str, str]
 
 
@@ -36,33 +43,41 @@ def estimates(
     title: str,
     value: str = "estimate",
     ends: tuple[str, str] = ("conf_low", "conf_high"),
+    xlabel: str = "",
 ) -> Axes:
     """Draw one point with its confidence interval per row, first row on top, zero marked when it is in sight."""
     low, high = ends
     rows = _drawn(frame, [value, low, high])
+    if rows.empty:
+        return nothing(ax, frame, labels=labels, title=title)
     places = range(len(rows))[::-1]
     with style():
         ax.hlines(places, rows[low], rows[high], color=PALETTE[0], linewidth=2)
         ax.plot(rows[value], places, "o", color=PALETTE[0], markersize=6)
-        if len(rows) and rows[low].min() <= 0 <= rows[high].max():
+        if rows[low].min() <= 0 <= rows[high].max():
             ax.axvline(0, color=QUIET, linewidth=1, linestyle="--")
-        xlabel = f"{apa.column(value).heading} with interval"
-        return _finish(ax, places, _names(rows, labels), title=title, xlabel=xlabel)
+        words = xlabel or f"{_meaning(value)}, with interval"
+        return _finish(ax, places, _names(rows, labels), title=title, xlabel=words)
 
 
 def group_estimates(ax: Axes, frame: pd.DataFrame, *, labels: Labels, title: str) -> Axes:
     """Draw the means and intervals of the groups for one score, with everybody's mean as a line."""
     rows = _drawn(frame, ["estimate", "conf_low", "conf_high"])
+    if rows.empty:
+        return nothing(ax, frame, labels=labels, title=title)
     with style():
         ax.axvline(rows["estimate"].iloc[0], color=QUIET, linewidth=1, linestyle=":")
     estimates(ax, rows, labels=labels, title=title)
-    ax.set_xlabel(f"{apa.say('term', rows['term'].iloc[0], labels)}: mean with 95% interval", color=INK)
+    words = f"{apa.say('term', rows['term'].iloc[0], labels)}: mean with 95% interval"
+    ax.set_xlabel(words, color=INK, parse_math=False)
     return ax
 
 
 def bars(ax: Axes, frame: pd.DataFrame, *, value: str, labels: Labels, title: str) -> Axes:
     """Draw one horizontal bar per row with its number at the end."""
     rows = _drawn(frame, [value])
+    if rows.empty:
+        return nothing(ax, frame, labels=labels, title=title)
     places = range(len(rows))[::-1]
     with style():
         ax.barh(places, rows[value], color=PALETTE[0], height=0.62)
@@ -71,41 +86,49 @@ def bars(ax: Axes, frame: pd.DataFrame, *, value: str, labels: Labels, title: st
         ax.margins(x=0.12)
         if apa.column(value).kind == "share":
             ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        return _finish(ax, places, _names(rows, labels), title=title, xlabel=apa.column(value).heading)
+        return _finish(ax, places, _names(rows, labels), title=title, xlabel=_meaning(value))
 
 
 def changes(ax: Axes, frame: pd.DataFrame, *, labels: Labels, title: str) -> Axes:
     """Draw the previous and the present value of each row, joined by a line."""
     rows = _drawn(frame, ["previous", "estimate"])
+    if rows.empty:
+        return nothing(ax, frame, labels=labels, title=title)
     places = range(len(rows))[::-1]
     with style():
         ax.hlines(places, rows["previous"], rows["estimate"], color=QUIET, linewidth=1.5)
         ax.plot(rows["previous"], places, MARKERS[1], color=QUIET, label="previous wave", linestyle="none")
         ax.plot(rows["estimate"], places, MARKERS[0], color=PALETTE[1], label="this wave", linestyle="none")
-        ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncol=2)
+        _legend(ax)
+        _widen(ax, LEAST_SPAN)
         return _finish(ax, places, _names(rows, labels), title=title, xlabel="Mean score")
 
 
 def profiles(ax: Axes, frame: pd.DataFrame, *, labels: Labels, title: str) -> Axes:
     """Draw the standardized means of each segment over the scales: one line, one color and one marker a segment."""
     rows = _drawn(frame, ["std_mean"])
+    if rows.empty:
+        return nothing(ax, frame, labels=labels, title=title)
     terms = list(dict.fromkeys(rows["term"]))
+    segments = list(dict.fromkeys(rows["segment"]))
     with style():
-        for i, (name, part) in enumerate(rows.groupby("segment", sort=False)):
+        for i, name in enumerate(segments):
+            part = rows[rows["segment"] == name]
             places = [terms.index(term) for term in part["term"]]
             look = {"color": PALETTE[i % len(PALETTE)], "marker": MARKERS[i % len(MARKERS)]}
-            ax.plot(places, part["std_mean"], linewidth=1.8, label=labels.get(name, str(name)), **look)
+            ax.plot(places, part["std_mean"], linewidth=1.8, label=f"line {i}", **look)
         ax.axhline(0, color=QUIET, linewidth=1, linestyle="--")
-        ax.set_xticks(range(len(terms)), [fill(labels.get(t, t), 16) for t in terms])
+        ax.set_xticks(range(len(terms)), [_short(labels.get(t, t), 16, 3) for t in terms], parse_math=False)
         ax.set_ylabel("Distance from everybody's mean (SD)", color=INK)
-        ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncol=2)
-        ax.set_title(title)
-        return ax
+        _legend(ax, [labels.get(name, str(name)) for name in segments])
+        return _titled(ax, title)
 
 
 def flow(ax: Axes, frame: pd.DataFrame, *, labels: Labels, title: str) -> Axes:
     """Draw who is left after each rule and, in a second color, whom it removed; rules with hidden totals are left out."""
     rows = _drawn(frame, ["n_after", "n_removed"])
+    if rows.empty:
+        return nothing(ax, frame, labels=labels, title=title)
     places = range(len(rows))[::-1]
     with style():
         ax.barh(places, rows["n_after"], color=PALETTE[0], height=0.62, label="left")
@@ -114,17 +137,19 @@ def flow(ax: Axes, frame: pd.DataFrame, *, labels: Labels, title: str) -> Axes:
             text = apa.count(after) + (f" ({apa.MINUS}{apa.count(removed)})" if removed else "")
             ax.annotate(text, (after + removed, place), xytext=(4, 0), textcoords="offset points", va="center")
         ax.margins(x=0.2)
-        ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncol=2)
-        names = [fill(text, LABEL_WIDTH) for text in rows["reason"]]
+        _legend(ax)
+        names = [_short(text, LABEL_WIDTH, 2) for text in rows["reason"]]
         return _finish(ax, places, names, title=title, xlabel="Respondents")
 
 
 def choices(ax: Axes, frame: pd.DataFrame, *, labels: Labels, title: str) -> Axes:
     """Draw the stability of each number of groups; filled where it beats one group, the needed stability marked."""
     rows = _drawn(frame, ["stability"])
+    if rows.empty:
+        return nothing(ax, frame, labels=labels, title=title)
     with style():
         ax.plot(rows["k"], rows["stability"], color=QUIET, linewidth=1.2, zorder=1)
-        for beats, words in ((True, "better than one group"), (False, "one group explains it")):
+        for beats, words in ((True, "better than one group"), (False, "not clearer than one group")):
             part = rows[(rows["p_adjusted"] < 0.05) == beats]
             fills = PALETTE[0] if beats else "white"
             ax.scatter(part["k"], part["stability"], s=55, color=fills, edgecolor=PALETTE[0], label=words, zorder=2)
@@ -132,27 +157,22 @@ def choices(ax: Axes, frame: pd.DataFrame, *, labels: Labels, title: str) -> Axe
         ax.set_ylim(0, 1.03)
         ax.set_xticks(rows["k"])
         ax.set_xlabel(apa.column("k").heading, color=INK)
-        ax.set_ylabel("Stability of the least stable group", color=INK)
-        ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncol=2)
-        ax.set_title(title)
-        return ax
+        ax.set_ylabel("Stability of the\nleast stable group", color=INK)
+        _legend(ax)
+        return _titled(ax, title)
 
 
 def nothing(ax: Axes, frame: pd.DataFrame, *, labels: Labels, title: str) -> Axes:
     """Say that there is nothing to draw."""
-    ax.set_axis_off()
-    ax.set_title(title)
-    ax.text(0, 0.5, "Nothing to draw: there is no number here that may be shown.", color=QUIET, transform=ax.transAxes)
-    return ax
+    return words(ax, "Nothing to draw: there is no number here that may be shown.", title=title)
 
 
 def words(ax: Axes, text: str, *, title: str) -> Axes:
     """Write words where there is nothing to draw."""
     with style():
-        ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes, color=INK)
+        ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes, color=INK, parse_math=False)
         ax.set_axis_off()
-        ax.set_title(title)
-        return ax
+        return _titled(ax, title)
 
 
 def save(ax: Axes, numbers: str, stem: Path) -> list[Path]:
@@ -173,8 +193,10 @@ def save(ax: Axes, numbers: str, stem: Path) -> list[Path]:
     ax.set_title("", loc="left")
     paths = [stem.with_name(stem.name + ending) for ending in (".png", ".svg", ".csv")]
     with style():
-        figure.savefig(paths[0], metadata={"Software": None})
-        figure.savefig(paths[1], metadata={"Date": None, "Creator": None})
+        figure.draw_without_rendering()  # the tight box costs a drawing: found once for both files
+        box = figure.get_tightbbox().padded(mpl.rcParams["savefig.pad_inches"])
+        figure.savefig(paths[0], metadata={"Software": None}, bbox_inches=box)
+        figure.savefig(paths[1], metadata={"Date": None, "Creator": None}, bbox_inches=box)
     paths[2].write_text(numbers, encoding="utf-8")
     if isinstance(figure, Figure):
         plt.close(figure)
@@ -183,13 +205,13 @@ def save(ax: Axes, numbers: str, stem: Path) -> list[Path]:
 
 def describe(frame: pd.DataFrame, *, title: str, labels: Labels) -> str:
     """Say in words what a figure shows, for readers who cannot see it."""
-    name = next((n for n in ("term", "group", "segment") if n in frame), None)
-    value = next((n for n in SPOKEN if n in frame), None)
-    if name is None or value is None:
-        return title
-    rows = frame.dropna(subset=[value])
-    parts = [f"{apa.say(name, str(a), labels)} {apa.write(value, b)}" for a, b in zip(rows[name], rows[value])]
-    return f"{title}. {apa.column(value).heading}: " + "; ".join(parts[:24]) + "."
+    value = next((n for n in SPOKEN if n in frame and frame[n].notna().any()), None)
+    if value is None or not set(ABOUT) & set(frame):
+        return f"{title}. There is nothing to draw." if frame.empty else title
+    rows = _drawn(frame, [value])
+    parts = [f"{name} {apa.write(value, number)}" for name, number in zip(_row_words(rows, labels), rows[value])]
+    more = [f"and {len(parts) - SPOKEN_ROWS} more"] if len(parts) > SPOKEN_ROWS else []
+    return f"{title}. {apa.column(value).heading}: {'; '.join(parts[:SPOKEN_ROWS] + more)}."
 
 
 def _drawn(frame: pd.DataFrame, needed: Sequence[str]) -> pd.DataFrame:
@@ -197,14 +219,52 @@ def _drawn(frame: pd.DataFrame, needed: Sequence[str]) -> pd.DataFrame:
 
 
 def _names(rows: pd.DataFrame, labels: Labels) -> list[str]:
-    varying = [name for name in ("term", "group", "segment", "rule", "k") if name in rows and rows[name].nunique() > 1]
-    column = varying[0] if varying else next(name for name in ("term", "group", "segment", "rule", "k") if name in rows)
-    return [fill(apa.say(column, str(name), labels), LABEL_WIDTH) for name in rows[column]]
+    return [_short(words, LABEL_WIDTH, 2) for words in _row_words(rows, labels)]
+
+
+def _row_words(rows: pd.DataFrame, labels: Labels) -> list[str]:
+    """Name each row by what tells it from the others."""
+    there = [name for name in ABOUT if name in rows]
+    telling: list[str] = []
+    for name in there:
+        if rows[name].nunique() > 1 and (not telling or rows[telling].duplicated().any()):
+            telling.append(name)
+    telling = telling or there[:1]
+    named = [[apa.say(name, str(value), labels) for value in rows[name]] for name in telling]
+    return [", ".join(words) for words in zip(*named)]
+
+
+def _short(text: str, width: int, lines: int) -> str:
+    return fill(text, width, max_lines=lines, placeholder=" …")
+
+
+def _meaning(name: str) -> str:
+    meaning = apa.column(name).meaning
+    return meaning[:1].upper() + meaning[1:]
+
+
+def _widen(ax: Axes, least: float) -> None:
+    """Keep small differences small: show at least this much of the axis."""
+    low, high = ax.get_xlim()
+    more = max(0.0, least - (high - low)) / 2
+    ax.set_xlim(low - more, high + more)
+
+
+def _legend(ax: Axes, names: Sequence[str] = ()) -> None:
+    """Put the legend below the axes; names are set afterwards, since matplotlib leaves out those that begin with _."""
+    legend = ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0), borderaxespad=4.2, ncol=2)
+    for text, name in zip(legend.get_texts(), names):
+        text.set(text=_short(name, LABEL_WIDTH, 2), parse_math=False)
+
+
+def _titled(ax: Axes, title: str) -> Axes:
+    ax.set_title(title, loc="left", parse_math=False)
+    return ax
 
 
 def _finish(ax: Axes, places: Sequence[int], names: Sequence[str], *, title: str, xlabel: str) -> Axes:
-    ax.set_yticks(list(places), names)
-    ax.set_xlabel(xlabel, color=INK)
-    ax.set_title(title)
+    ax.set_yticks(list(places), names, parse_math=False)
+    ax.set_xlabel(xlabel, color=INK, parse_math=False)
+    ax.set_ylim(-0.6, len(places) - 0.4)
     ax.tick_params(axis="y", length=0)
-    return ax
+    return _titled(ax, title)

@@ -14,6 +14,16 @@ def join_words(words: Sequence[str], last: str = "and") -> str:
     return "".join(words) if len(words) < 2 else f"{', '.join(words[:-1])} {last} {words[-1]}"
 
 
+def lower_first(text: str) -> str:
+    """Begin a text with a small letter, unless its first word is an abbreviation.
+
+    >>> lower_first("People agree"), lower_first("IT people agree"), lower_first("I agree")
+    ('people agree', 'IT people agree', 'I agree')
+    """
+    first = text.partition(" ")[0]
+    return text if first == "I" or (len(first) > 1 and not first[1:].islower()) else text[:1].lower() + text[1:]
+
+
 def plural(n: int, one: str, many: str | None = None) -> str:
     """Count things.
 

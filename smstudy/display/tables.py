@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -19,8 +21,12 @@ INTERVALS = {"conf_low": "conf_high", "alpha_low": "alpha_high", "omega_low": "o
 LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "−": r"$-$", "–": "--", "²": r"$^2$", "∞": r"$\infty$",
-    "<": r"$<$", ">": r"$>$",
+    "<": r"$<$", ">": r"$>$", "[": "{[}", "*": "{*}", "×": r"$\times$", "·": r"$\cdot$", "≤": r"$\leq$", "≥": r"$\geq$",
+    "…": r"\dots{}", '"': "''",
 }  # fmt: skip
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+FORMULA = ("=", "+", "-", "@", "−", "＝", "＋", "－", "＠")
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +79,7 @@ def write_table(
 
 def _cell(name: str, row: Mapping[str, object], labels: Mapping[str, str], left: str) -> str:
     value = row[name]
-    if row.get("hidden") is True and apa.column(name).kind != "text":
+    if row.get("hidden") is True and apa.column(name).kind != "text" and pd.isna(value):
         return HIDDEN
     if name in INTERVALS:
         return _interval(left if apa.column(left).kind in ("bounded", "share") else name, value, row[INTERVALS[name]])
@@ -96,13 +102,14 @@ def to_html(table: Table) -> str:
     )
     note = f'\n<p class="note"><em>Note.</em> {escape(table.note)}</p>' if table.note else ""
     return (
-        f'<table class="smstudy">\n<caption>{escape(table.title)}</caption>\n'
+        f'<table class="smstudy">\n<caption style="text-align:left">{escape(table.title)}</caption>\n'
         f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>{note}"
     )
 
 
 def _align(numeric: bool) -> str:
-    return ' class="number"' if numeric else ""
+    """Align a cell where it stands: notebooks bring styles of their own."""
+    return f' style="text-align:{"right" if numeric else "left"}"'
 
 
 def to_latex(table: Table) -> str:
@@ -117,21 +124,28 @@ def to_latex(table: Table) -> str:
 
 
 def _latex(text: str) -> str:
-    return "".join(LATEX.get(character, character) for character in text)
+    """Escape text; brackets and stars are kept from being read as an option of the line break before them."""
+    words = " ".join(CONTROL.sub("", text).split())
+    return "".join(LATEX.get(character, character) for character in words)
 
 
 def to_docx(tables: Sequence[Table]) -> Document:
     """Render as a Word document; save it with `.save(path)`."""
     document = docx.Document()
     for table in tables:
-        document.add_paragraph(table.title, style="Caption")
+        document.add_paragraph(_printable(table.title), style="Caption")
         grid = document.add_table(rows=0, cols=len(table.headings))
         for row in (table.headings, *table.rows):
             for cell, text in zip(grid.add_row().cells, row):
-                cell.text = text
+                cell.text = _printable(text)
         if table.note:
-            document.add_paragraph().add_run(f"Note. {table.note}").italic = True
+            document.add_paragraph().add_run(f"Note. {_printable(table.note)}").italic = True
     return document
+
+
+def _printable(text: str) -> str:
+    """Leave out characters that no XML file can hold."""
+    return CONTROL.sub("", text)
 
 
 def to_text(table: Table) -> str:
@@ -164,14 +178,12 @@ def to_csv(frame: pd.DataFrame) -> str:
 
 
 def _guard(value: object) -> object:
-    if not isinstance(value, str) or not value.lstrip().startswith(("=", "+", "-", "@", "\t", "\r")):
+    """Put an apostrophe before text that a spreadsheet would take for a formula; numbers written as text stay."""
+    if not isinstance(value, str) or NUMBER.fullmatch(value):
         return value
-    try:
-        float(value)
-    except ValueError:
-        return "'" + value
-    return value
+    text = value.replace("\r\n", "\n").replace("\r", "\n")
+    return "'" + text if text.startswith(("\t", "\n")) or text.lstrip().startswith(FORMULA) else text
 
 
 def _missing(value: object) -> bool:
-    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value)
+    return bool(pd.isna(value)) or (isinstance(value, float) and math.isinf(value))

@@ -266,12 +266,14 @@ def _finished_entries(
     """Give the cache entry of every job, running what is not there; also the names of those run."""
     from smstudy.engine.kernels import Kernels  # papermill: too slow for a run in which nothing changed
 
+    seconds = _known_seconds(plan.runs)
     entries: dict[str, _Entry] = {}
     executed: list[str] = []
     running: dict[Future[_Entry], Job] = {}
     with ThreadPoolExecutor(max(1, workers)) as pool, Kernels() as kernels:
         while len(entries) < len(plan.jobs):
-            for job in _ready(plan, entries, running)[: max(1, workers) - len(running)]:
+            ready = sorted(_ready(plan, entries, running), key=lambda job: seconds.get(job.name, 0.0), reverse=True)
+            for job in ready[: max(1, workers) - len(running)]:
                 key = plan.key(job, entries)
                 found = plan.cached(key)
                 if found is not None:
@@ -293,6 +295,16 @@ def _result_or_wait(future: Future[_Entry], others: Mapping[Future[_Entry], Job]
     if future.exception() is not None:
         wait(others)
     return future.result()
+
+
+def _known_seconds(runs: Path) -> dict[str, float]:
+    """Give the longest each notebook took so far; long ones begin first, so that none is left to run alone."""
+    seconds: dict[str, float] = {}
+    for path in (runs / ".cache").glob("*/entry.json"):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            record = json.loads(path.read_text(encoding="utf-8"))
+            seconds[record["name"]] = max(record["seconds"], seconds.get(record["name"], 0.0))
+    return seconds
 
 
 def _ready(plan: _Plan, entries: Mapping[str, _Entry], running: Mapping[Future[_Entry], Job]) -> list[Job]:

@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 
 from smstudy.display import apa, figures, tables
+from smstudy.display.prose import lower_first
 from smstudy.errors import EstimationError
 from smstudy.inference.means import Estimate, mean_interval, overlapping_change
 from smstudy.inference.multiplicity import benjamini_hochberg
 from smstudy.privacy import Privacy
 from smstudy.result import Finding, Result
 from smstudy.survey.dataset import Survey
-from smstudy.survey.disclosure import hidden_groups, protect
+from smstudy.survey.disclosure import NO_GROUP, group_names, hidden_groups, protect
 
 EVERYBODY = "Everybody"
 CHANGED, CANNOT_TELL = "changed", "cannot tell"
@@ -33,7 +34,7 @@ class GroupScores(Result):
         return self.rows.copy()
 
     def glance(self) -> dict[str, int | float | str]:
-        return {"n_groups": int(self.rows["group"].nunique()) - 1, "conf_level": LEVEL}
+        return {"n_groups": len(set(self.rows["group"]) - {EVERYBODY, NO_GROUP}), "conf_level": LEVEL}
 
     def drawn(self) -> pd.DataFrame:
         """The groups of the first score that are not hidden."""
@@ -68,6 +69,7 @@ class WaveChanges(Result):
         return {"conf_level": LEVEL}
 
     def layout(self, shown: pd.DataFrame) -> pd.DataFrame:
+        """Leave out the columns that only computations need."""
         return shown[["term", "group", "n_previous", "n", "previous", "estimate", "difference", "conf_low", "conf_high",
                       "p_adjusted", "verdict"]]  # fmt: skip
 
@@ -88,19 +90,21 @@ def by_group(survey: Survey, scores: Sequence[str], unit: str) -> GroupScores:
     -------
     GroupScores
         Means with t intervals; a group below the threshold is hidden, and so is a second one whenever the hidden one
-        could be computed from the total.
+        could be computed from the total. Respondents whose group is not known are a group of their own.
 
     Raises
     ------
     DataError
         If a score or the unit is not there.
     """
+    survey = _grouped(survey, unit)
     columns = [survey.column(name).astype(float) for name in scores]
     rows = pd.concat([_score_rows(values, survey.column(unit), name) for name, values in zip(scores, columns)])
     table, findings = _protected(rows, hidden_groups(survey, unit), survey.privacy)
     return GroupScores(
-        title=f"Scores by {survey.codebook.labels.get(unit, unit).lower()}",
-        note="Means with 95% t intervals; n: respondents with at least one score. An interval that holds another group's mean does not tell the two apart.",
+        title=f"Scores by {_words(survey, unit)}",
+        note="Means with 95% t intervals; n: respondents who have the score that most have. An interval that holds "
+        "another group's mean does not tell the two apart.",
         findings=findings,
         labels=survey.codebook.labels,
         privacy=survey.privacy,
@@ -127,7 +131,7 @@ def changes(
     Returns
     -------
     WaveChanges
-        The change with its interval; verdict `changed` if p, corrected over all rows of the table (Benjamini &
+        The change with its interval; verdict `changed` if p, corrected over all rows shown (Benjamini &
         Hochberg 1995), is below .05, else `cannot tell`.
 
     References
@@ -136,25 +140,31 @@ def changes(
     """
     if previous is None:
         return _no_previous(survey)
+    if unit:
+        survey, previous = _grouped(survey, unit), _grouped(previous, unit)
     pieces = [_changes_of(name, survey, previous, person, unit) for name in scores]
-    rows = pd.concat(pieces, ignore_index=True)
-    rows["p_adjusted"] = benjamini_hochberg(rows["p_value"].to_numpy(float))
-    rows["verdict"] = [CHANGED if p < 1 - LEVEL else CANNOT_TELL for p in rows["p_adjusted"]]
-    findings: tuple[Finding, ...] = ()
+    rows, findings = pd.concat(pieces, ignore_index=True), ()
     if unit:
         rows, findings = _protected(rows, hidden_groups(survey, unit) | hidden_groups(previous, unit), survey.privacy)
-        rows["verdict"] = rows["verdict"].mask(rows["hidden"], CANNOT_TELL)
+    rows["p_adjusted"] = benjamini_hochberg(rows["p_value"].to_numpy(float))
+    rows["verdict"] = [CHANGED if p < 1 - LEVEL else CANNOT_TELL for p in rows["p_adjusted"]]
     return WaveChanges(
-        title=f"Change from wave {previous.wave} to wave {survey.wave}" + (f" by {survey.codebook.labels.get(unit, unit).lower()}" if unit else ""),
+        title=_title(survey, previous, scores, unit),
         note=(
-            "Respondents of both waves count as pairs, the others as they are. Intervals are for each row alone; the verdict "
-            "uses p corrected for all rows of this table. Cannot tell is not the same as no change."
+            "Respondents of both waves count as pairs, the others as they are. Intervals are for each row alone; the "
+            "verdict uses p corrected for all rows shown here. Cannot tell is not the same as no change."
         ),
         findings=(*findings, *_link_finding(survey, previous, person)),
         labels=survey.codebook.labels,
         privacy=survey.privacy,
         rows=rows,
     )  # fmt: skip
+
+
+def _title(survey: Survey, previous: Survey, scores: Sequence[str], unit: str) -> str:
+    what = f": {survey.codebook.labels.get(scores[0], scores[0])}" if len(scores) == 1 else ""
+    by = f" by {_words(survey, unit)}" if unit else ""
+    return f"Change from wave {previous.wave} to wave {survey.wave}{by}{what}"
 
 
 def _no_previous(survey: Survey) -> WaveChanges:
@@ -168,6 +178,16 @@ def _no_previous(survey: Survey) -> WaveChanges:
         privacy=survey.privacy,
         rows=pd.DataFrame(columns=columns),
     )
+
+
+def _grouped(survey: Survey, unit: str) -> Survey:
+    """Name the group of those who did not state theirs: they count in the total, so they must count as a group."""
+    groups = group_names(survey, unit)
+    return survey.with_columns(groups.to_frame(unit), f"{unit}: respondents without one are a group")
+
+
+def _words(survey: Survey, unit: str) -> str:
+    return lower_first(survey.codebook.labels.get(unit, unit))
 
 
 def _score_rows(values: pd.Series, groups: pd.Series, name: str) -> pd.DataFrame:
@@ -285,8 +305,19 @@ def _mean(values: np.ndarray) -> float:
 
 
 def _link_finding(survey: Survey, previous: Survey, person: str) -> tuple[Finding, ...]:
-    if person and survey.privacy.allows(n := len(set(survey.column(person).dropna()) & set(previous.column(person).dropna()))) and n:
+    n = len(_people(survey, person) & _people(previous, person)) if person else 0
+    if n >= survey.privacy.min_n:
         text = f"{n} respondents of this wave are also in the previous one and count as pairs."
         return (Finding(name="linked", text=text, severity="info"),)
-    text = "No respondents could be linked between the waves; all count as different people, which makes intervals wide."
+    who = f"Fewer than {survey.privacy.min_n}" if person else "No"
+    text = (
+        f"{who} respondents could be linked between the waves; the others count as different people, which makes "
+        "intervals wide."
+    )
     return (Finding(name="not_linked", text=text),)
+
+
+def _people(survey: Survey, person: str) -> set[object]:
+    """Codes that stand for one person of a wave."""
+    codes = survey.column(person).dropna()
+    return set(codes[~codes.duplicated(keep=False)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -26,6 +26,7 @@ from smstudy.inference.threads import one_thread
 from smstudy.privacy import Privacy
 from smstudy.result import Finding, Result, Rows
 from smstudy.survey.dataset import Data, frame_of, labels_of, privacy_of
+from smstudy.survey.disclosure import NO_GROUP, POOLED, pool_hidden
 
 Array = NDArray[np.float64]
 Family = Literal["linear", "logit"]
@@ -40,6 +41,7 @@ STRONG_LEVERAGE = 0.5
 UNEQUAL = 0.05
 EXACT = 1e-10
 ROUNDING = 1e-13
+STANDARDIZED_AXIS = "Standard deviations of the outcome per standard deviation of the driver, with interval"
 SHOWN = (
     "term", "estimate", "odds_ratio", "std_error", "conf_low", "conf_high", "std_estimate", "statistic", "p_value",
     "vif", "reading",
@@ -112,16 +114,17 @@ class Regression(Result):
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the drivers with their intervals, in standard deviations where every driver has them."""
-        drawn = self._drawn()
-        if drawn.empty:
-            raise DataError(f"{self.title}: there is no driver to draw, only a constant and controls.")
-        return figures.estimates(ax or figures.new_axes(len(drawn)), drawn, labels=self.labels, title=self._caption())
+        drawn = self.drawn()
+        draw = partial(figures.estimates, xlabel=STANDARDIZED_AXIS if self._standardized else "")
+        draw = draw if len(drawn) else figures.nothing
+        return draw(ax or figures.new_axes(len(drawn)), drawn, labels=self.labels, title=self._caption())
 
     def alt_text(self) -> str:
         """What the picture shows, in words."""
-        return figures.describe(self._drawn(), title=self._caption(), labels=self.labels)
+        return figures.describe(self.drawn(), title=self._caption(), labels=self.labels)
 
-    def _drawn(self) -> pd.DataFrame:
+    def drawn(self) -> pd.DataFrame:
+        """The drivers, without the constant and what is only controlled for."""
         shown = self.shown()
         drivers = shown[~shown["term"].isin([INTERCEPT, *self.controls])]
         if not self._standardized:
@@ -239,11 +242,11 @@ def regress(
     """
     kind = _check_options(family, covariance, cluster, conf_level)
     policy = privacy_of(data) if min_n is None else privacy_of(data).raised_to(min_n)
-    frame = frame_of(data)
     parsed = parse_formula(formula)
+    frame = pool_hidden(data, parsed.columns)
     design = build_design(parsed, frame, min_level_n=policy.min_n, also=[cluster] if cluster else [])
     _check_design(design, family, formula, policy)
-    groups = _clusters(frame.loc[design.used], cluster)
+    groups = _clusters(frame_of(data).loc[design.used], cluster)
     with one_thread():
         fit = _linear(design) if family == "linear" else _logit(design)
         _refuse_described(design, fit, policy)
@@ -293,7 +296,7 @@ def _refuse_described(design: Design, fit: _Fit, policy: Privacy) -> None:
 def _clusters(complete: pd.DataFrame, cluster: str | None) -> NDArray[np.intp] | None:
     if cluster is None:
         return None
-    groups, found = pd.factorize(complete[cluster])
+    groups, found = pd.factorize(complete[cluster].astype(object).fillna(NO_GROUP))
     if len(found) < FEWEST_CLUSTERS:
         raise DataError(
             f'"{cluster}" has {len(found)} clusters in the complete rows; cluster-robust errors need at least '
@@ -456,6 +459,7 @@ def _joint_test(model: _Model) -> dict[str, float]:
 
 def _findings(model: _Model, tidy: pd.DataFrame) -> Iterator[Finding]:
     yield from model.design.findings
+    yield from _pooled_findings(model.design)
     yield from _sample_findings(model.design, model.family)
     yield from _cluster_findings(model.design, model.tests)
     yield from _overlap_findings(model.design, tidy)
@@ -486,6 +490,15 @@ def _sample_findings(design: Design, family: Family) -> Iterator[Finding]:
             text=f"The rarer outcome occurs fewer than {ENOUGH_PER_COEFFICIENT} times per coefficient: estimates tend "
             "to be too large.",
         )
+
+
+def _pooled_findings(design: Design) -> Iterator[Finding]:
+    """Say where groups that the whole survey hides were counted together before the model saw them."""
+    told = any(finding.name == "levels_pooled" for finding in design.findings)
+    for name, part in design.levels.items():
+        if POOLED in part.names and not told:
+            text = f'Small groups of "{name}" are counted together, so that no coefficient tells about few people.'
+            yield Finding(name="levels_pooled", text=text, severity="info")
 
 
 def _cluster_findings(design: Design, tests: _Tests) -> Iterator[Finding]:

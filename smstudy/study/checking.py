@@ -35,10 +35,11 @@ def check_study(
     _check_names(study, run.codebook)
     plan_jobs(folder, study, inputs, {})
     survey, previous = run.survey("clean"), run.previous_survey()
+    response = run.response()
     lines = [f"{study.title}: {plural(len(study.notebooks), 'notebook')}", f"wave {inputs.wave}:", *_indented(survey.log)]
     if previous is not None:
         lines += [f"previous wave {inputs.previous_wave}:", *_indented(previous.log)]
-    notes = dict.fromkeys(finding.text for finding in survey.findings)
+    notes = dict.fromkeys(finding.text for finding in (*survey.findings, *response.findings))
     return "\n".join([*lines, *_section("to know:", notes), *_section("to confirm:", _unconfirmed(run.codebook)), "Ready to run."])
 
 

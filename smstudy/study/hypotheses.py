@@ -81,7 +81,8 @@ def _by_interval(hypothesis: Hypothesis, record: Record) -> dict[str, object]:
     little = any(finding["name"] == TOO_LITTLE.replace(" ", "_") for finding in record["findings"])
     verdict = TOO_LITTLE if little else _verdict(hypothesis, estimate, low, high)
     level = f"{record['glance'].get('conf_level', 0.95):.0%}"
-    reason = f"{number(estimate)}, {level} interval {interval(low, high)}; smallest effect of interest {number(hypothesis.smallest)}"
+    least = f"smallest effect of interest {number(hypothesis.smallest)}"
+    reason = f"{number(estimate)}, {level} interval {interval(low, high)}; {least}"
     return {"verdict": verdict, "reason": reason, "estimate": estimate, "conf_low": low, "conf_high": high}
 
 

@@ -38,14 +38,20 @@ def check_names(
     """
     scales = [scale.name for scale in codebook.scales]
     known = [*scales, *columns_of(codebook)]
-    formula = parameters.get(FORMULA)
-    columns = parse_formula(formula).columns if isinstance(formula, str) else ()
+    columns = _formula_columns(parameters.get(FORMULA), where)
     if makes_columns:
         return
     _refuse_unknown(columns, known, f"{where}: formula")
     _refuse_unknown(_texts(parameters.get(SCALE)), scales, f"{where}: scale")
     for name in LISTS:
         _refuse_unknown(_texts(parameters.get(name)), known, f"{where}: {name}")
+
+
+def _formula_columns(formula: object, where: str) -> tuple[str, ...]:
+    try:
+        return parse_formula(formula).columns if isinstance(formula, str) else ()
+    except StudyError as problem:
+        raise StudyError(f"{where}: {problem}") from None
 
 
 def columns_of(codebook: Codebook) -> list[str]:

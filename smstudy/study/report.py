@@ -10,13 +10,14 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from smstudy.display import tables
 from smstudy.engine.manifest import read_manifest
 from smstudy.errors import DisclosureError
 from smstudy.study.definition import Study, read_study
 from smstudy.study.inputs import Inputs
 from smstudy.survey.codebook import read_codebook
-from smstudy.survey.disclosure import scan_file
 from smstudy.survey.exports import read_export
+from smstudy.survey.scanning import scan_file
 
 SECTIONS = {
     "10-quality": ("Who answered", "How many people answered, and whose answers could be used."),
@@ -26,6 +27,38 @@ SECTIONS = {
     "50-segments": ("Kinds of respondents", "Whether people fall into groups, and who is in them."),
 }
 SUMMARY = "90-summary"
+# Columns the page shows of a kind of result, in words for readers who are no statisticians; the files hold all of them.
+COLUMNS = {
+    "Cleaning": {
+        "reason": "Reason to leave answers out", "n_before": "People before", "n_removed": "Left out",
+        "n_after": "People after",
+    },
+    "Response": {"group": "Department", "n_frame": "People", "n": "Answered", "response": "Share"},
+    "QualityCard": {"term": "Sign", "n": "People", "share": "Share", "reason": "From where on, and who says so"},
+    "ReliabilityTable": {
+        "term": "Scale", "n_items": "Statements", "alpha": "Reliability (alpha)", "alpha_low": "95% interval",
+        "reading": "In words",
+    },
+    "Reliability": {
+        "term": "Statement", "n": "Answers", "mean": "Mean", "item_rest": "Goes with the others (r)",
+        "missing_share": "Missing",
+    },
+    "Scores": {
+        "term": "Scale", "n_items": "Statements", "n": "People", "mean": "Mean", "std_dev": "Spread (SD)",
+        "minimum": "Lowest possible", "maximum": "Highest possible",
+    },
+    "WaveChanges": {
+        "term": "Score", "group": "Group", "n_previous": "People before", "n": "People now", "previous": "Mean before",
+        "estimate": "Mean now", "difference": "Change", "conf_low": "95% interval", "verdict": "Verdict",
+    },
+    "Regression": {
+        "term": "Driver", "estimate": "Points of the outcome per point", "conf_low": "95% interval",
+        "reading": "In words",
+    },
+    "GroupChoice": {"k": "Groups tried", "stability": "Stability (1: always the same)", "verdict": "Verdict"},
+    "Segmentation": {"segment": "Kind", "n": "People", "share": "Share", "conf_low": "95% interval"},
+    "Profile": {"term": "Score", "segment": "Kind", "mean": "Mean", "std_mean": "Distance from everybody (SD)"},
+}  # fmt: skip
 SUPPRESSED = ("_hidden", "_pooled")
 SHORTEST_SECRET = 12
 
@@ -36,6 +69,7 @@ class Block:
 
     name: str
     record: Mapping[str, object]
+    table: Mapping[str, object]
     picture: str
     alt: str
 
@@ -106,10 +140,28 @@ def _blocks(run: Path, notebook: str) -> list[Block]:
 
 def _block(figures: Path, name: str, record: Mapping[str, object]) -> Block:
     image, words = figures / f"{name}.svg", figures / f"{name}.txt"
-    if not image.is_file():
-        return Block(name=name, record=record, picture="", alt="")
-    coded = base64.b64encode(image.read_bytes()).decode()
-    return Block(name=name, record=record, picture=f"data:image/svg+xml;base64,{coded}", alt=words.read_text(encoding="utf-8").strip())
+    picture, alt = "", ""
+    if image.is_file():
+        picture = f"data:image/svg+xml;base64,{base64.b64encode(image.read_bytes()).decode()}"
+        alt = words.read_text(encoding="utf-8").strip()
+    return Block(name=name, record=record, table=_plain_table(record), picture=picture, alt=alt)
+
+
+def _plain_table(record: Mapping[str, object]) -> Mapping[str, object]:
+    """Keep the columns of `COLUMNS` under their plain headings, without those that say the same in every row."""
+    table, wanted = record["table"], COLUMNS.get(record["kind"], {})
+    names = [name for name in record["layout"] if name != tables.HIDDEN and name not in tables.INTERVALS.values()]
+    if not wanted or len(names) != len(table["headings"]):
+        return table
+    rows = table["rows"]
+    same = {name for i, name in enumerate(names) if len(rows) > 1 and len({row[i] for row in rows}) == 1}
+    kept = [i for i, name in enumerate(names) if name in wanted and not (name in ("term", "group") and name in same)]
+    return {
+        **table,
+        "headings": [wanted[names[i]] for i in kept],
+        "numeric": [table["numeric"][i] for i in kept],
+        "rows": [[row[i] for i in kept] for row in rows],
+    }
 
 
 def _rows(blocks: Sequence[Block], kind: str) -> list[Mapping[str, object]]:

@@ -26,7 +26,7 @@ def run_study(
     parameters: Mapping[str, str] | None = None,
     wave: str = "",
     previous_wave: str | None = None,
-    workers: int = 2,
+    workers: int = 3,
 ) -> Finished:
     """Run a study, or only what changed since the last time.
 

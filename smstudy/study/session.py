@@ -14,7 +14,7 @@ import pandas as pd
 from smstudy.display import figures, tables
 from smstudy.errors import StudyError, did_you_mean
 from smstudy.privacy import Privacy
-from smstudy.result import Result, write_record
+from smstudy.result import Finding, Result, write_record
 from smstudy.scales.scoring import score
 from smstudy.study import definition
 from smstudy.study.answer import Answer, answer
@@ -62,7 +62,9 @@ class StudyRun:
 
     @property
     def unit(self) -> str:
-        """Variable that says which department somebody belongs to; empty if the study names none."""
+        """Variable that says which department somebody belongs to; StudyError if the study names none."""
+        if not self.study.unit:
+            raise StudyError("study.yml names no unit. Name the variable that holds the department, or leave this notebook out.")
         return self.study.unit
 
     @property
@@ -95,25 +97,34 @@ class StudyRun:
 
     def survey(self, stage: str = "clean") -> Survey:
         """Give the answers of this wave: `raw` as decoded, or `clean` with rules applied and scales scored."""
-        return self._survey(stage, self.inputs.responses, self.inputs.wave)
+        if stage not in ("raw", "clean"):
+            raise StudyError(f'There is no stage "{stage}". Allowed: raw, clean.')
+        return self._raw if stage == "raw" else self._clean
 
     def previous_survey(self) -> Survey | None:
         """Give the clean answers of the previous wave; None if the study names none."""
         if self.inputs.previous_responses is None:
             return None
-        return self._survey("clean", self.inputs.previous_responses, self.inputs.previous_wave)
+        raw = self._decoded(self.inputs.previous_responses, self.inputs.previous_wave)
+        return score(_cleaned(raw, quality_card(raw), self.study).survey).survey
 
     def quality(self) -> QualityCard:
-        """Check the quality of the answers of this wave."""
-        return quality_card(self.survey("raw"))
+        """Check the quality of the answers that entered.
+
+        Where so few were removed that the flow hides how many entered, the answers that are left are checked instead.
+        """
+        removed = len(self._raw.answers) - len(self._cleaning.survey.answers)
+        return quality_card(self._cleaning.survey) if 0 < removed < self.privacy.min_n else self._quality
 
     def response(self) -> Response:
         """Compare the respondents that are left with the head counts."""
-        return response_table(self.survey("clean"), self.frame, self.unit)
+        if not self.study.unit and not self.codebook.of_kind("unit"):
+            return _response_of_all(self._clean, self.frame)
+        return response_table(self._clean, self.frame, self.study.unit)
 
     def cleaning(self) -> Cleaning:
         """Apply the study's rules to the raw answers of this wave."""
-        return _cleaned(self.survey("raw"), self.study)
+        return self._cleaning
 
     def keep(self, name: str, result: Result) -> Result:
         """Store a result for the report and the next wave, and show it."""
@@ -146,12 +157,25 @@ class StudyRun:
             raise StudyError(f"{self.folder.name}: results are only there inside a run. Type `smstudy run {self.folder.name}`.")
         return {path.name: path for path in (definition.home() / "data" / "demo-organization" / "results").glob("*")}
 
-    def _survey(self, stage: str, path: Path, wave: str) -> Survey:
-        if stage not in ("raw", "clean"):
-            raise StudyError(f'There is no stage "{stage}". Allowed: raw, clean.')
+    @cached_property
+    def _raw(self) -> Survey:
+        return self._decoded(self.inputs.responses, self.inputs.wave)
+
+    @cached_property
+    def _quality(self) -> QualityCard:
+        return quality_card(self._raw)
+
+    @cached_property
+    def _cleaning(self) -> Cleaning:
+        return _cleaned(self._raw, self._quality, self.study)
+
+    @cached_property
+    def _clean(self) -> Survey:
+        return score(self._cleaning.survey).survey
+
+    def _decoded(self, path: Path, wave: str) -> Survey:
         keep = {variable.column for variable in self.codebook.variables}
-        raw = decode(read_export(path, keep=keep), self.codebook, privacy=self.privacy, wave=wave)
-        return raw if stage == "raw" else score(_cleaned(raw, self.study).survey).survey
+        return decode(read_export(path, keep=keep), self.codebook, privacy=self.privacy, wave=wave)
 
 
 def open_study(study: str, *, min_n: int = 5) -> StudyRun:
@@ -192,9 +216,22 @@ def open_study(study: str, *, min_n: int = 5) -> StudyRun:
     )
 
 
-def _cleaned(raw: Survey, study: definition.Study) -> Cleaning:
+def _response_of_all(survey: Survey, frame: pd.DataFrame | None) -> Response:
+    """Give the response of a survey in which nobody was asked for a department."""
+    n, asked = len(survey.answers), float("nan") if frame is None else frame["headcount"].sum(skipna=False)
+    text = "The codebook has no variable of kind unit, so response cannot be told apart by department."
+    return Response(
+        title="Response",
+        note="Respondents left after cleaning.",
+        findings=(Finding(name="no_unit", text=text, severity="info"),),
+        privacy=survey.privacy,
+        rows=pd.DataFrame({"group": ["Everybody"], "n_frame": [asked], "n": [n], "response": [n / asked]}),
+    )
+
+
+def _cleaned(raw: Survey, quality: QualityCard, study: definition.Study) -> Cleaning:
     """Apply the rules; what reading the export found goes with the flow of respondents."""
-    cleaning = clean(with_flags(raw, quality_card(raw)), study.rules)
+    cleaning = clean(with_flags(raw, quality), study.rules)
     return replace(cleaning, findings=(*raw.findings, *cleaning.findings))
 
 

@@ -19,12 +19,11 @@ from smstudy.result import Finding, Result, Rows
 from smstudy.survey.codebook import Variable
 from smstudy.survey.dataset import Survey
 from smstudy.survey.decoding import normalize
-from smstudy.survey.disclosure import blank, hidden_rows, hide_cells
+from smstudy.survey.disclosure import NO_GROUP, blank, hidden_rows, hide_cells
 from smstudy.survey.rules import STAGES, Rule
 
 FLOW = ("stage", "rule", "reason", "action", "n_before", "n_hit", "n_removed", "n_after")
 COUNTS = ("n_before", "n_hit", "n_removed", "n_after")
-NO_GROUP = "(not stated)"
 
 
 @dataclass(frozen=True)
@@ -216,7 +215,7 @@ class Cleaning(Result):
 
     def tidy(self) -> pd.DataFrame:
         """One row per rule: stage, rule, reason, action, n_before, n_hit, n_removed, n_after."""
-        return self.flow
+        return self.flow.copy()
 
     def shown(self) -> pd.DataFrame:
         """The flow with small counts hidden, and with them all that would give them away."""
@@ -250,6 +249,8 @@ class Cleaning(Result):
             If there is no such variable.
         """
         groups = _unit_column(self.entered, unit).astype(object).fillna(NO_GROUP).astype(str)
+        if self.flow.empty:
+            raise DataError("There are no cleaning rules, so there is no flow to split.")
         first = _first_reason(self.hits.frame, self.flow)
         parts = [_unit_flow(name, groups, first, self.hits.frame, self.flow) for name in sorted(groups.unique())]
         return UnitFlow(
@@ -270,7 +271,7 @@ class UnitFlow(Result):
 
     def tidy(self) -> pd.DataFrame:
         """One row per department and rule."""
-        return self.flow
+        return self.flow.copy()
 
     def shown(self) -> pd.DataFrame:
         """The flow with cells hidden so that none follows from departments, rules or the flow of all."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -214,6 +215,13 @@ def _check_answers(variable: Variable) -> None:
         if not all(_is_number(category.value) for category in variable.categories):
             raise ValueError(f'item "{variable.name}": every category needs a number as its value')
     _refuse_twice(f'code of "{variable.name}"', [category.value for category in variable.categories])
+    codes = {category.value: category for category in variable.categories}
+    for category in variable.categories:
+        for word in (category.label, *category.aliases):
+            if codes.get(word, category) is not category:
+                raise ValueError(
+                    f'"{variable.name}": "{word}" is the code of one answer and the words of another. Change one'
+                )
 
 
 def _is_number(text: str) -> bool:
@@ -224,6 +232,6 @@ def _is_number(text: str) -> bool:
 
 
 def _refuse_twice(what: str, names: list[str]) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, times in Counter(names).items() if times > 1)
     if twice:
         raise ValueError(f"{what} named twice: {', '.join(twice)}. Keep one of them")

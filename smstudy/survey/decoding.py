@@ -86,6 +86,11 @@ def normalize(text: str) -> str:
     return text.strip(" .,:;!?\"'").casefold()
 
 
+def doubled_headers(export: Export) -> set[str]:
+    """Headers that are there more than once, with the names that reading gave to the later ones."""
+    return {*export.duplicates, *(re.sub(r" \(\d+\)\Z", "", name) for name in export.duplicates)}
+
+
 def _check_columns(export: Export, codebook: Codebook) -> None:
     absent = [v for v in codebook.variables if v.column not in export.cells]
     if absent:
@@ -95,7 +100,7 @@ def _check_columns(export: Export, codebook: Codebook) -> None:
             f"{export.source}: the codebook names {plural(len(absent), 'column')} the export does not have: {hints}{more}. "
             'Correct the codebook, or map the columns with "column:".'
         )
-    doubled = [v.column for v in codebook.variables if v.column in export.duplicates]
+    doubled = [v.column for v in codebook.variables if v.column in doubled_headers(export)]
     if doubled:
         raise CodebookError(
             f"{export.source}: the header is there more than once: {join_words(doubled)}. "
@@ -116,7 +121,9 @@ def _decode(export: Export, variable: Variable, codebook: Codebook) -> Decoded:
         if variable.unknown_codes == "keep":
             values = values.where(~unknown, _kept(text, variable))
     if len(text) and reasons.notna().all():
-        findings.append(Finding(name="all_missing", text=f'"{variable.label}" has no answer at all.', severity="serious"))
+        findings.append(
+            Finding(name="all_missing", text=f'"{variable.label}" has no answer at all.', severity="serious")
+        )
     frame = values.to_frame(variable.name) if isinstance(values, pd.Series) else values
     return Decoded(frame, reasons, tuple(findings))
 
@@ -130,7 +137,9 @@ def _missing_reasons(text: pd.Series, codes: Mapping[str, str], declared: tuple[
     def reason(cell: str) -> str | None:
         if cell in exact:
             return exact[cell]
-        return words.get(normalize(cell)) or (numbers.get(_as_number(cell, ".")) if SHORT_CODE.fullmatch(cell) else None)
+        if NUMBER.fullmatch(cell):
+            return numbers.get(_as_number(cell, ".")) if SHORT_CODE.fullmatch(cell) else None
+        return words.get(normalize(cell))
 
     return _map_unique(text, reason)
 
@@ -192,22 +201,18 @@ def _as_number(cell: str, decimal: str) -> float | None:
     return float(cell.replace(",", "."))
 
 
-def _lookup(categories: tuple[Category, ...], value: Callable[[Category], object]) -> dict[str, object]:
-    """Every way a category may be written, exact spellings first."""
-    exact = {word: value(c) for c in categories for word in (c.value, c.label, *c.aliases)}
-    folded = {normalize(word): value(c) for c in categories for word in (c.label, *c.aliases)}
-    return {**folded, **exact}
-
-
 def _match(present: pd.Series, categories: tuple[Category, ...], value: Callable[[Category], object]) -> pd.Series:
-    table = _lookup(categories, value)
+    """Find the category of each cell: as it is written, as a number, or as a spelling of a label; signs are no spelling."""
+    exact = {word: value(c) for c in categories for word in (c.label, *c.aliases)} | {
+        c.value: value(c) for c in categories
+    }
+    folded = {normalize(word): value(c) for c in categories for word in (c.label, *c.aliases)}
     numbers = {n: value(c) for c in categories if (n := _as_number(c.value, ".")) is not None}
 
     def find(cell: str | None) -> object:
-        if cell is None:
-            return None
-        found = table.get(cell, table.get(normalize(cell)))
-        return numbers.get(_as_number(cell, ",")) if found is None else found
+        if cell is None or cell in exact:
+            return exact.get(cell)
+        return numbers.get(_as_number(cell, ",")) if NUMBER.fullmatch(cell) else folded.get(normalize(cell))
 
     return _map_unique(present, find)
 
@@ -219,7 +224,9 @@ def _decode_item(present: pd.Series, variable: Variable, decimal: str) -> tuple[
 
 def _decode_category(present: pd.Series, variable: Variable, decimal: str) -> tuple[pd.Series, pd.Series]:
     if not variable.categories:
-        return present.map(lambda cell: re.sub(r"\s+", " ", cell), na_action="ignore").astype("str"), present.isna() & False
+        return present.map(lambda cell: re.sub(r"\s+", " ", cell), na_action="ignore").astype(
+            "str"
+        ), present.isna() & False
     values = _match(present, variable.categories, lambda c: c.label)
     return values.astype("str"), present.notna() & values.isna()
 
@@ -255,25 +262,40 @@ def _pseudonym(key: str, cell: str) -> str:
 
 def _decode_choices(present: pd.Series, variable: Variable, decimal: str) -> tuple[pd.DataFrame, pd.Series]:
     """Spread a multi-select over one 0/1 column a choice; longer choices are looked for first."""
-    words = sorted(_lookup(variable.categories, lambda c: c.value).items(), key=lambda pair: -len(pair[0]))
+    words = _choice_words(variable)
     split = {cell: _split_choices(cell, words, variable.delimiter) for cell in present.dropna().unique()}
     chosen = present.map(lambda cell: split[cell][0], na_action="ignore")
     columns = {
-        f"{variable.name}_{category.value}": chosen.map(lambda codes, v=category.value: float(v in codes), na_action="ignore")
+        f"{variable.name}_{category.value}": chosen.map(
+            lambda codes, v=category.value: float(v in codes), na_action="ignore"
+        )
         for category in variable.categories
     }
     unknown = present.map(lambda cell: split[cell][1], na_action="ignore").astype(object).fillna(False).astype(bool)
     return pd.DataFrame(columns, index=present.index).astype(float), unknown
 
 
-def _split_choices(cell: str, words: list[tuple[str, object]], delimiter: str) -> tuple[frozenset, bool]:
-    rest, codes = f"{delimiter}{cell.strip().strip(delimiter)}{delimiter}", set()
-    rest = re.sub(rf"\s*{re.escape(delimiter)}\s*", delimiter, rest)
+def _choice_words(variable: Variable) -> list[tuple[re.Pattern[str], str]]:
+    """Every way a choice may be written between two delimiters, longest first, with its code."""
+    words = [(word, c.value) for c in variable.categories for word in (c.label, *c.aliases, c.value)]
+    between = [
+        (_tidy(f"{variable.delimiter}{word}{variable.delimiter}", variable.delimiter), code) for word, code in words
+    ]
+    return [
+        (re.compile(re.escape(word), re.IGNORECASE), code) for word, code in sorted(between, key=lambda p: -len(p[0]))
+    ]
+
+
+def _tidy(text: str, delimiter: str) -> str:
+    return re.sub(rf"\s*{re.escape(delimiter)}\s*", lambda _: delimiter, text)
+
+
+def _split_choices(cell: str, words: list[tuple[re.Pattern[str], str]], delimiter: str) -> tuple[frozenset, bool]:
+    """Codes of the choices in a cell, and whether anything else is in it."""
+    rest, codes = _tidy(f"{delimiter}{cell.strip().strip(delimiter)}{delimiter}", delimiter), set()
     for word, code in words:
-        probe = f"{delimiter}{word}{delimiter}"
-        while probe.casefold() in rest.casefold():
-            place = rest.casefold().index(probe.casefold())
-            rest = rest[:place] + delimiter + rest[place + len(probe) :]
+        while found := word.search(rest):
+            rest = rest[: found.start()] + delimiter + rest[found.end() :]
             codes.add(code)
     return frozenset(codes), bool(rest.strip(delimiter + " "))
 

@@ -1,4 +1,4 @@
-"""Tables in which no hidden number follows from the shown ones, and a last look at everything that is published.
+"""Tables in which no hidden number follows from the shown ones.
 
 The law of this module: from the shown cells and the totals nobody learns more about a hidden small count than the word
 "hidden" says, that is 1 to min_n - 1. What readers know from elsewhere is not guarded; suppression is not anonymity.
@@ -6,49 +6,21 @@ The law of this module: from the shown cells and the totals nobody learns more a
 
 from __future__ import annotations
 
-import re
-import zipfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from html import unescape
-from ipaddress import ip_address
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import linprog
 
-from smstudy.display.prose import plural
 from smstudy.errors import DataError, DisclosureError, did_you_mean
 from smstudy.privacy import Privacy
 from smstudy.result import Finding
-from smstudy.survey.dataset import Survey
+from smstudy.survey.dataset import Data, Survey
 
 ALL = "all"
+NO_GROUP = "(not stated)"
 POOLED = "(small groups)"
-SHORTEST = 5
-PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".ico", ".pdf", ".woff", ".woff2")
-ARCHIVES = (".docx", ".xlsx", ".zip")
-EMBEDDED = re.compile(r"data:[\w/+.-]+;base64,[A-Za-z0-9+/=\s]+")
-EMAIL = re.compile(r"@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![A-Za-z0-9])")
-EMAIL_NAME = re.compile(r"[\w.+%-]{1,64}$")
-IP4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\w|\.\d)")
-IP6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f:]{7,39}(?![\w:])")
-ESCAPED = re.compile(r"\\u([0-9A-Fa-f]{4})|\\[nrt]")
-WORD = re.compile(r"\d+(?:[.,]\d+)+|\w+")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Suppression:
-    """One hidden place and why, without numbers.
-
-    The reason is the same for small groups and for those hidden beside them: to tell the two apart would narrow the
-    guess.
-    """
-
-    where: str
-    reason: str
 
 
 class Protected(NamedTuple):
@@ -120,7 +92,7 @@ def hidden_groups(survey: Survey, unit: str) -> frozenset[str]:
     """Choose the groups of a survey that every table hides.
 
     The choice looks at all scores at once, so that no two tables of one wave hide different groups and thereby give
-    away what each hides.
+    away what each hides. Respondents who state no group are one.
 
     Parameters
     ----------
@@ -130,9 +102,32 @@ def hidden_groups(survey: Survey, unit: str) -> frozenset[str]:
         Variable that says which group a respondent belongs to.
     """
     scores = [scale.name for scale in survey.codebook.scales if scale.name in survey.answers]
-    answered = survey.answers[scores].notna().assign(**{ALL: True}).groupby(survey.column(unit)).sum()
+    answered = survey.answers[scores].notna().assign(**{ALL: True}).groupby(group_names(survey, unit)).sum()
     hidden = hidden_rows(answered.to_numpy(float), survey.privacy.min_n)
     return frozenset(answered.index[hidden])
+
+
+def group_names(survey: Survey, unit: str) -> pd.Series:
+    """The group of every respondent, those who state none included."""
+    return survey.column(unit).astype(object).fillna(NO_GROUP).astype(str)
+
+
+def pool_hidden(data: Data, columns: Iterable[str]) -> pd.DataFrame:
+    """Give the answers with the hidden groups counted as one, for analyses that tell about groups.
+
+    Parameters
+    ----------
+    data : Survey or DataFrame
+        A frame has no codebook that says which column holds groups, so it stays as it is.
+    columns : iterable of str
+        Columns an analysis uses; those of kind unit are pooled, and whoever states no group is in "(not stated)".
+    """
+    if not isinstance(data, Survey):
+        return data
+    units = [variable.name for variable in data.codebook.of_kind("unit") if variable.name in set(columns)]
+    names = {unit: group_names(data, unit) for unit in units}
+    pooled = {unit: column.mask(column.isin(hidden_groups(data, unit)), POOLED) for unit, column in names.items()}
+    return data.answers.assign(**pooled)
 
 
 def hidden_rows(
@@ -150,7 +145,7 @@ def hidden_rows(
     while total_known and hidden.any() and not hidden.all() and not _safe(counts[hidden], min_n):
         candidates = np.where(hidden, np.inf, size)
         if not np.isfinite(candidates).any():
-            break
+            return np.ones(len(hidden), dtype=bool)
         hidden[np.argmin(candidates)] = True
     return hidden
 
@@ -170,83 +165,6 @@ def blank(table: pd.DataFrame, hidden: np.ndarray, numbers: Sequence[str]) -> pd
     shown.loc[np.asarray(hidden), list(numbers)] = float("nan")
     shown["hidden"] = np.asarray(hidden)
     return shown
-
-
-def protect_change(
-    table: pd.DataFrame,
-    previous: pd.DataFrame,
-    *,
-    group: str,
-    counts: Sequence[str],
-    numbers: Sequence[str],
-    privacy: Privacy,
-) -> tuple[Protected, Protected]:
-    """Hide a group in both waves if either wave hides it, so that a change and one wave never give away the other.
-
-    Parameters are those of `protect`, with the table of the previous wave; a group may be missing in one of them.
-    """
-    for one in (table, previous):
-        _need(one, [group, *counts, *numbers])
-    groups = list(dict.fromkeys([*table[group], *previous[group]]))
-    both = [one.set_index(group)[list(counts)].reindex(groups) for one in (table, previous)]
-    hidden = hidden_rows(np.hstack([one.to_numpy(float) for one in both]), privacy.min_n)
-    names = {name for name, hide in zip(groups, hidden, strict=True) if hide}
-    masks = [one[group].isin(names).to_numpy() for one in (table, previous)]
-    pairs = zip((table, previous), masks, strict=True)
-    now, then = (Protected(blank(one, m, [*counts, *numbers]), _findings(m, privacy.min_n)) for one, m in pairs)
-    return now, then
-
-
-def protect_two_way(table: pd.DataFrame, *, privacy: Privacy) -> Protected:
-    """Hide cells of a cross-tabulation so that none follows from the row and column totals, which are cells too.
-
-    Parameters
-    ----------
-    table : DataFrame, shape (r, c)
-        Numbers of people.
-
-    Returns
-    -------
-    Protected
-        Shape (r + 1, c + 1): the counts and their totals, named "all", as floats; NaN is hidden. Cells of 0 are hidden
-        as small ones are, unless their whole line is empty. Every choice is checked by linear programming: the least
-        and the greatest value a hidden count could have, given what is shown.
-
-    Raises
-    ------
-    DisclosureError
-        If no choice of cells is safe, because all respondents together are too few.
-
-    Examples
-    --------
-    >>> protect_two_way(pd.DataFrame({"x": [9, 3], "y": [8, 20]}, index=["a", "b"]), privacy=Privacy()).table
-            x     y   all
-    a     NaN   NaN  17.0
-    b     NaN   NaN  23.0
-    all  12.0  28.0  40.0
-    """
-    full = table.astype(float)
-    full[ALL] = full.sum(axis=1)
-    full.loc[ALL] = full.sum(axis=0)
-    counts, equations = full.to_numpy(), _margins(*full.shape)
-    totals = np.any(equations < 0, axis=0)
-    empty = (counts == 0) & (counts[:, [-1]] > 0) & (counts[[-1], :] > 0)
-    cells = slice(0, -1)
-    hidden = hide_cells(
-        counts.ravel()[cells], equations[:, cells], privacy.min_n, hidden=empty.ravel()[cells], last=totals[cells]
-    )
-    hidden = np.append(hidden, False)
-    shown = full.mask(hidden.reshape(full.shape))
-    return Protected(shown, _findings(hidden, privacy.min_n, what="cells"))
-
-
-def _margins(rows: int, columns: int) -> np.ndarray:
-    """One equation per line of a table whose last row and column are totals: parts - total = 0."""
-    cells = np.arange(rows * columns).reshape(rows, columns)
-    equations = np.zeros((rows + columns, rows * columns))
-    for place, line in enumerate([*cells, *cells.T]):
-        equations[place, line[:-1]], equations[place, line[-1]] = 1, -1
-    return equations
 
 
 def hide_cells(
@@ -324,55 +242,6 @@ def _next_cell(cell: int, values: np.ndarray, equations: np.ndarray, hidden: np.
     )
 
 
-def pool_small(
-    groups: pd.Series, min_n: int, *, label: str = POOLED
-) -> tuple[pd.Series, tuple[Finding, ...]]:
-    """Put small groups together under one name, with the next smallest when they alone would be too few.
-
-    Parameters
-    ----------
-    groups : Series, shape (n respondents,)
-        Name of each respondent's group; missing stays missing.
-    min_n : int
-        Respondents a group needs to stand alone.
-    label : str
-        Name of the pooled group.
-
-    Returns
-    -------
-    tuple
-        The pooled names as a Series of the same index, and a finding when something was pooled.
-
-    Examples
-    --------
-    >>> pooled, findings = pool_small(pd.Series(["a"] * 9 + ["b"] * 2 + ["c"] * 6), 5)
-    >>> pooled.value_counts().to_dict(), findings[0].name
-    ({'a': 9, '(small groups)': 8}, 'small_groups_pooled')
-    """
-    sizes = groups.value_counts(sort=False)
-    pooled = set(sizes.index[hidden_rows(sizes.to_numpy(float)[:, None], min_n)])
-    if not pooled:
-        return groups, ()
-    text = (
-        f'{plural(len(pooled), "group")} with fewer than {min_n} respondents, or needed to hide such a group, '
-        f'{"is" if len(pooled) == 1 else "are"} counted together as "{label}".'
-    )
-    names = groups.astype(object).where(~groups.isin(pooled), label)
-    return names, (Finding(name="small_groups_pooled", text=text, severity="info"),)
-
-
-def list_suppressed(table: pd.DataFrame, *, group: str, min_n: int) -> tuple[Suppression, ...]:
-    """List what a table with a column `hidden` hides, without numbers.
-
-    >>> list_suppressed(pd.DataFrame({"group": ["A", "B"], "hidden": [False, True]}), group="group", min_n=5)[0].where
-    'B'
-    """
-    if "hidden" not in table:
-        return ()
-    places = table.loc[table["hidden"].astype(bool), group]
-    return tuple(Suppression(where=str(place), reason=_why(min_n)) for place in places)
-
-
 def _why(min_n: int) -> str:
     return f"fewer than {min_n} respondents, or needed to hide a group that has fewer"
 
@@ -390,99 +259,3 @@ def _need(table: pd.DataFrame, names: Sequence[str]) -> None:
         if name not in table:
             hint = did_you_mean(name, map(str, table.columns))
             raise DataError(f'The table to protect has no column "{name}". {hint}')
-
-
-def scan_text(text: str, forbidden: Iterable[str] = (), *, allowed: Iterable[str] = ()) -> list[str]:
-    """Look for people in a text that is to be published: e-mail addresses, IP addresses and forbidden strings.
-
-    Parameters
-    ----------
-    text : str
-        Any text: HTML, JSON, CSV, a log. Pictures embedded in it are skipped.
-    forbidden : iterable of str
-        Identifiers and comments. Letters and digits are compared, whatever the case, the
-        escaping or the punctuation between them. Strings with fewer than 5 letters and digits cannot be told from
-        ordinary numbers and are not looked for.
-    allowed : iterable of str
-        E-mail addresses that may be there, such as that of the study's contact.
-
-    Returns
-    -------
-    list of str
-        What was found, without the string itself; empty if nothing was.
-
-    Examples
-    --------
-    >>> scan_text("Ask Ann.Lee@example.org for 'R_2ab9Xy'.", ["R_2ab9Xy"])
-    ['1 e-mail address', '1 identifier or comment of a respondent']
-    """
-    text = EMBEDDED.sub(" ", text)
-    counts = (
-        (len(_emails(text, {name.casefold() for name in allowed})), "e-mail address", "e-mail addresses"),
-        (len(_addresses(text)), "IP address", "IP addresses"),
-        (_forbidden_found(text, forbidden), "identifier or comment of a respondent", "identifiers or comments"),
-    )
-    return [plural(n, one, many) for n, one, many in counts if n]
-
-
-def scan_file(path: Path, forbidden: Iterable[str] = (), *, allowed: Iterable[str] = ()) -> list[str]:
-    """Look for people in a file as `scan_text` does; inside Word, Excel and zip files too, not inside pictures.
-
-    Returns
-    -------
-    list of str
-        Each problem, with the part of the archive it is in.
-    """
-    found = []
-    for inside, text in _texts(Path(path)):
-        found += [problem + inside for problem in scan_text(text, forbidden, allowed=allowed)]
-    return found
-
-
-def _texts(path: Path) -> Iterable[tuple[str, str]]:
-    if path.suffix.lower() in PICTURES:
-        return
-    if path.suffix.lower() not in ARCHIVES:
-        yield "", path.read_bytes().decode("utf-8", errors="replace")
-        return
-    with zipfile.ZipFile(path) as archive:
-        for member in archive.infolist():
-            if not member.filename.lower().endswith((*PICTURES, *ARCHIVES)):
-                yield f" in {member.filename}", archive.read(member).decode("utf-8", errors="replace")
-
-
-def _emails(text: str, allowed: set[str]) -> set[str]:
-    found = set()
-    for match in EMAIL.finditer(text):
-        name = EMAIL_NAME.search(text[max(0, match.start() - 64) : match.start()])
-        if name:
-            found.add((name.group() + match.group()).casefold())
-    return found - allowed
-
-
-def _addresses(text: str) -> set[str]:
-    candidates = {m.group() for m in IP4.finditer(text)}
-    candidates |= {m.group() for m in IP6.finditer(text) if m.group().count(":") >= 3}
-    return {one for one in candidates if _is_address(one)}
-
-
-def _is_address(text: str) -> bool:
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return False
-    return not (address.is_loopback or address.is_unspecified)
-
-
-def _forbidden_found(text: str, forbidden: Iterable[str]) -> int:
-    words = _words(text)
-    known = set(words)
-    wanted = [parts for parts in map(_words, set(forbidden)) if sum(map(len, parts)) >= SHORTEST]
-    wanted = [parts for parts in wanted if known.issuperset(parts)]
-    flat = f" {' '.join(words)} " if wanted else ""
-    return sum(f" {' '.join(parts)} " in flat for parts in wanted)
-
-
-def _words(text: str) -> list[str]:
-    plain = ESCAPED.sub(lambda m: chr(int(m.group(1), 16)) if m.group(1) else " ", text)
-    return WORD.findall(unescape(plain).casefold())

@@ -15,10 +15,10 @@ from smstudy.display import figures
 from smstudy.display.prose import join_words, plural
 from smstudy.errors import DataError, StudyError, did_you_mean
 from smstudy.result import Finding, Result, Rows
-from smstudy.survey.cleaning import NO_GROUP, flag_name, match_category
+from smstudy.survey.cleaning import flag_name, match_category
 from smstudy.survey.codebook import Variable
 from smstudy.survey.dataset import Survey
-from smstudy.survey.disclosure import blank, hidden_groups, protect
+from smstudy.survey.disclosure import NO_GROUP, blank, group_names, hidden_groups, protect
 
 MIN_ITEMS = 6
 MIN_ITEMS_REPEATED = 10
@@ -198,7 +198,7 @@ class QualityCard(Result):
 
     def tidy(self) -> pd.DataFrame:
         """One row per index and one for any of them: term, threshold, n flagged, share, reason."""
-        return self.rows
+        return self.rows.copy()
 
     def shown(self) -> pd.DataFrame:
         """The card with small counts hidden, and the last row too where it would give one away."""
@@ -283,7 +283,7 @@ def gate_card(rows: pd.DataFrame, n: int, min_n: int) -> pd.DataFrame:
     hidden = ((flagged > 0) & (flagged < min_n)) | ((n - flagged > 0) & (n - flagged < min_n)) | (0 < n < min_n)
     parts = hidden[:-1]
     hidden[-1] |= parts.any() and flagged[-1] - flagged[:-1][~parts].sum() > 1
-    return blank(rows, hidden, ["threshold", "n", "share"])
+    return blank(rows, hidden, ["n", "share"])
 
 
 def _items(survey: Survey) -> pd.DataFrame:
@@ -377,7 +377,7 @@ class Response(Result):
 
     def tidy(self) -> pd.DataFrame:
         """One row per department: group, n_frame, n, response."""
-        return self.rows
+        return self.rows.copy()
 
     def shown(self) -> pd.DataFrame:
         """The table with small departments hidden, and further ones so that none follows from the totals."""
@@ -420,7 +420,7 @@ def response_table(survey: Survey, frame: pd.DataFrame | None, unit: str | None 
         If the frame lacks a column, names a department twice, or a head count is no whole number above 0.
     """
     variable = _unit(survey, unit)
-    answered = survey.column(variable.name).astype(object).fillna(NO_GROUP).astype(str).value_counts()
+    answered = group_names(survey, variable.name).value_counts()
     asked = _head_counts(frame, variable) if frame is not None else pd.Series(dtype=float)
     groups = sorted(set(answered.index) | set(asked.index))
     n = answered.reindex(groups, fill_value=0).to_numpy(int)

@@ -286,6 +286,16 @@ def test_notebooks_that_do_not_need_each_other_run_side_by_side(make_job: MakeJo
     assert run(*jobs).executed == ("n0", "n1")
 
 
+def test_notebooks_that_took_long_begin_first(
+    make_job: MakeJob, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jobs = [make_job("a", "n"), make_job("b", "import time; time.sleep(3)")]
+    run(*jobs)
+    capsys.readouterr()
+    run(*(dataclasses.replace(job, parameters={"n": 6}) for job in jobs), workers=1, progress=True)
+    assert [line[0] for line in capsys.readouterr().err.splitlines()] == ["b", "a"]
+
+
 def test_each_notebook_is_reported_in_a_line(make_job: MakeJob, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     run(make_job("a", KEEP, "keep('x', n)"), progress=True)
     assert re.fullmatch(r"a: \d+\.\d s\n", capsys.readouterr().err)

@@ -1,0 +1,486 @@
+"""What people bring by mistake: it works and says so, or one clear line stops it and nothing is lost."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+import smstudy as sm
+from smstudy.result import Result, write_record
+from smstudy.study.definition import Hypothesis
+from smstudy.study.hypotheses import decide
+
+FAMILIES = {
+    10: "StudyError",
+    11: "CodebookError",
+    12: "DataError",
+    13: "DisclosureError",
+    14: "RunError",
+    15: "EstimationError",
+}
+
+
+def refused(outcome, code, *says):
+    """One line of the family, which says what is wrong, where and what to do."""
+    assert outcome.code == code, outcome.err
+    assert len(outcome.lines) == 1 and outcome.lines[0].startswith(f"{FAMILIES[code]}: "), outcome.err
+    print(outcome.lines[0])
+    for word in says:
+        assert word in outcome.lines[0], outcome.lines[0]
+    assert "Traceback" not in outcome.err
+
+
+def silent(small, outcome):
+    """No answer of anybody in what was said or stored."""
+    assert small.secret not in outcome.out + outcome.err
+    for path in small.published():
+        assert small.secret.encode() not in path.read_bytes(), path
+
+
+AS_NUMBER = """\
+import smstudy as sm
+answers = sm.open_study(study).survey("raw").answers
+answers["comment"].dropna().astype(float)"""
+PRINTED = """\
+import smstudy as sm
+run = sm.open_study(study)
+run.keep("scores", sm.score(run.survey("raw")))
+print(run.survey("raw").answers["comment"].dropna().iloc[0])"""
+
+
+LOGIT = """\
+import smstudy as sm
+survey = sm.open_study(study).survey("clean")
+sm.regress("high ~ s1 + s2", survey, family="logit")"""
+
+
+# ---- exports that cannot be read -----------------------------------------------------------------------------------
+
+LOGIN = "<!DOCTYPE html><html><head><title>Sign in</title></head><body>Please sign in</body></html>"
+FILES = {
+    "empty": ("", "empty"),
+    "blank": ("\n\n \n", "empty"),
+    "header only": ("unit,seconds,s1\n", "no answers"),
+    "login page": (LOGIN, "web page"),
+    "binary": (bytes(range(256)) * 8, "responses.csv"),
+    "json": ('[{"unit": "Sales"}]', "JSON"),
+}
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_a_file_that_is_no_export_is_named_and_refused(small, case):
+    content, word = FILES[case]
+    small.write("responses.csv", content)
+    refused(small.check(), 12, "responses.csv", word)
+
+
+def test_a_file_that_is_not_there_is_refused_with_the_nearest_name(small):
+    refused(small.check("--data", f"responses={small.folder}/response.csv"), 12, "response.csv", '"responses.csv"')
+    refused(small.check("--data", "responses=no/such/folder/x.csv"), 12, "no/such/folder/x.csv")
+    refused(small.check("--data", "answers=x.csv"), 10, "answers", "responses")
+    refused(small.check("--data", "x.csv"), 10, "NAME=VALUE")
+    small.edit("study.yml", "file: responses.csv", "file: gone.csv")
+    refused(small.check(), 10, "gone.csv", "study.yml")
+
+
+def test_trailing_commas_that_would_shift_answers_are_refused(small):
+    lines = small.text().splitlines()
+    small.write("responses.csv", "\n".join([lines[0], *(f"{line}," for line in lines[1:])]))
+    refused(small.check(), 12, "line 2", "14 cells", "13 of the header")
+
+
+def test_a_column_that_is_there_twice_is_refused_if_the_codebook_needs_it(small):
+    small.header[small.header.index("comment")] = "s1"
+    small.edit("codebook.yml", "  - {name: comment, kind: text}\n", "")
+    small.write("responses.csv", small.text())
+    outcome = small.check()
+    refused(outcome, 11, "more than once: s1", "Rename")
+    silent(small, outcome)
+
+
+def test_a_column_without_a_name_is_refused_if_the_codebook_needs_it(small):
+    small.header[small.header.index("s2")] = ""
+    small.write("responses.csv", small.text())
+    refused(small.check(), 11, '"s2"')
+
+
+def test_columns_the_export_does_not_have_come_with_the_nearest_names(small):
+    small.edit("codebook.yml", "name: seconds,", "name: seconds, column: secnds,")
+    refused(small.check(), 11, '"secnds"', '"seconds"', "column:")
+
+
+# ---- answers the codebook does not know ----------------------------------------------------------------------------
+
+
+def test_text_in_an_item_column_is_refused_and_not_quoted(small):
+    small.rows[5][small.header.index("s3")] = small.secret
+    small.write("responses.csv", small.text())
+    outcome = small.check()
+    refused(outcome, 12, '"s3"', "text (not shown here)", "1 = Strongly disagree")
+    silent(small, outcome)
+
+
+def test_unknown_codes_are_refused_and_listed(small):
+    column = [row[small.header.index("s3")] for row in small.rows]
+    small.column("s3", ["9" if i % 9 == 0 else code for i, code in enumerate(column)])
+    refused(small.check(), 12, '"s3"', "code 9", "in 14 rows")
+    small.edit(
+        "codebook.yml", "name: s3, title: Statement s3,", "name: s3, title: Statement s3, unknown_codes: missing,"
+    )
+    outcome = small.check()
+    assert outcome.code == 0 and "code 9" in outcome.out and "set to missing" in outcome.out
+
+
+@pytest.mark.parametrize("column", ["unit", "seconds", "s1"])
+def test_an_unknown_answer_of_few_people_is_never_quoted(small, column):
+    small.rows[5][small.header.index(column)] = small.secret
+    small.write("responses.csv", small.text())
+    outcome = small.check()
+    refused(outcome, 12, f'"{column}"')
+    silent(small, outcome)
+
+
+# ---- codebook and study --------------------------------------------------------------------------------------------
+
+BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
+CODEBOOKS = {
+    "duplicate key": (("title: Small survey", "title: Small survey\ntitle: Again"), ("line 2", '"title"', "twice")),
+    "anchor": (("title: Small survey", "title: &t Small survey"), ("line 1", "anchors")),
+    "alias bomb": (("title: Small survey", BOMB + "title: Small survey"), ("line 1", "anchors")),
+    "tag": (("title: Small survey", "title: !!python/object/apply:os.system [ls]"), ("line 1", "tags")),
+    "unknown key": (("title: Small survey", "titel: Small survey"), ("line 1", '"titel"', '"title"')),
+    "unknown kind": (("kind: number", "kind: numbr"), ("line", "number")),
+    "variable twice": (("name: seconds,", "name: s1,"), ("s1", "twice")),
+    "unknown item": (("items: [u1, u2, u3]", "items: [u1, u2, u9]"), ('"u9"', "u1")),
+    "unknown answers": (
+        ("name: u1, title: Statement u1, kind: item, categories: agree5", "name: u1, kind: item, categories: agree7"),
+        ('"agree7"', '"agree5"'),
+    ),
+    "tab": (("title: Small survey", "title: Small survey\n\tx: 1"), ("line 2",)),
+    "list": (("title: Small survey", "- title: Small survey"), ("codebook.yml",)),
+    "deep": (("title: Small survey", "title: " + "[" * 60 + "]" * 60), ("line 1", "nested")),
+    "deeper": (("title: Small survey", "title: " + "[" * 1200 + "]" * 1200), ("codebook.yml",)),
+}
+
+
+@pytest.mark.parametrize("case", CODEBOOKS)
+def test_a_codebook_that_cannot_be_read_is_refused_with_the_line(small, case):
+    change, words = CODEBOOKS[case]
+    small.edit("codebook.yml", *change)
+    refused(small.check(), 11, "codebook.yml", *words)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "# only a comment\n", b"\xff\xfe\x00", b"title: caf\xe9\n", "just text\n", "42\n"]
+)
+def test_a_codebook_that_is_no_document_is_refused(small, content):
+    small.write("codebook.yml", content)
+    refused(small.check(), 11, "codebook.yml")
+    small.write("study.yml", content)
+    refused(small.check(), 10, "study.yml")
+
+
+def test_a_codebook_that_is_not_there_is_refused(small):
+    (small.folder / "codebook.yml").unlink()
+    refused(small.check(), 11, "codebook.yml")
+
+
+RULE = (
+    "unit: unit\nrules:\n  - {{id: r, stage: quality, column: {}, op: {}, value: 3, action: exclude, reason: fast}}"
+)
+STUDIES = {
+    "unknown key": ("unit: unit", "units: unit", 10, ('"units"', '"unit"')),
+    "unknown wave": ('wave: "1"\nwaves', 'wave: "2"\nwaves', 10, ('"2"',)),
+    "unknown notebook": ("name: look}", "name: look}\n  - {name: loook}", 10, ('"loook"', '"look"')),
+    "unknown unit": ("unit: unit", "unit: untt", 10, ('"untt"', '"unit"')),
+    "unknown parameter": ("name: look}", "name: look, parameters: {formla: x}}", 10, ('"formla"', '"formula"')),
+    "wrong type": ("name: look}", "name: look, parameters: {min_n: five}}", 10, ('"min_n"', "int")),
+    "low threshold": ("unit: unit", "unit: unit\nprivacy: {min_n: 3}", 13, ("min_n", "3", "raised")),
+    "low comment threshold": ("unit: unit", "unit: unit\nprivacy: {comment_min_n: 9}", 13, ("comment_min_n", "9")),
+    "low parameter": ("name: look}", "name: look, parameters: {min_n: 3}}", 13, ("min_n", "3", "raised")),
+    "below its own": ("name: look}", "name: look, parameters: {min_n: 6}}\nprivacy: {min_n: 8}", 13, ("6", "8")),
+    "function call": ("name: look}", "name: look, parameters: {formula: 'use ~ open(support)'}}", 10, ('"open"', "log")),
+    "rule on nothing": ("unit: unit", RULE.format("speed", "less"), 10, ('"speed"',)),
+    "unknown op": ("unit: unit", RULE.format("seconds", "les"), 10, ('"les"', "less")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", STUDIES)
+def test_a_study_that_cannot_be_run_is_refused(small, case):
+    old, new, code, words = STUDIES[case]
+    small.edit("study.yml", old, new)
+    refused(small.check(), code, *words)
+
+
+@pytest.mark.parametrize(
+    ("option", "code", "words"),
+    [
+        ("formula=use ~ __import__('os').system('ls')", 10, ("notebook look: Formula", "character")),
+        ("formula=use ~ log(support", 10, ("character",)),
+        ("min_n=3", 13, ("min_n = 3", "raised")),
+        ("min_n=few", 10, ("min_n", "int")),
+        ("min=3", 10, ('"min"', "min_n")),
+        ("min_n", 10, ("NAME=VALUE",)),
+    ],
+)
+def test_a_parameter_that_cannot_be_used_stops_the_run(small, option, code, words):
+    outcome = small.run("-p", option)
+    refused(outcome, code, *words)
+    assert not list((small.folder / "runs").glob("*-wave-1/*/report.html"))
+
+
+@pytest.mark.parametrize(
+    ("notebook", "parameters", "words"),
+    [
+        ("20-scales", "scale: suport", ('"suport"', '"support"')),
+        ("30-groups", "scores: [use, usefullness], focus: use", ('"usefullness"', '"usefulness"')),
+        ("30-groups", "scores: [use], focus: yse", ('"yse"', '"use"')),
+        ("40-drivers", "formula: use ~ suport", ("formula", '"suport"', '"support"')),
+        ("40-drivers", "formula: use ~ eval(support)", ("Formula", '"eval"')),
+        ("40-drivers", "", ("formula", '"adoption"')),
+        ("50-segments", "variables: [use, s9]", ('"s9"',)),
+    ],
+)
+def test_names_in_parameters_are_checked_before_a_kernel_starts(small, notebook, parameters, words):
+    small.edit(
+        "study.yml",
+        "  - {name: look}\n",
+        f"  - {{name: look}}\n  - {{name: {notebook}, parameters: {{{parameters}}}}}\n",
+    )
+    refused(small.check(), 10, notebook, *words)
+    refused(small.run(), 10, notebook, *words)
+    assert small.published() == []
+
+
+def test_a_notebook_of_the_study_may_make_columns_of_its_own(small):
+    small.edit("study.yml", "name: look}", "name: look, parameters: {formula: use ~ made_here}}")
+    assert small.check().code == 0
+
+
+def test_departments_need_a_unit(small):
+    small.edit("study.yml", "unit: unit\n", "")
+    small.edit(
+        "study.yml", "name: look}", "name: look}\n  - {name: 30-groups, parameters: {scores: [use], focus: use}}"
+    )
+    refused(small.run(), 10, "30-groups", "unit")
+
+
+# ---- what stops a run ----------------------------------------------------------------------------------------------
+
+
+def test_a_threshold_lowered_in_a_cell_is_refused(small):
+    small.notebook("look", "import smstudy as sm\nrun = sm.open_study(study, min_n=3)")
+    refused(small.run(), 13, "look", "min_n", "raised")
+    assert not list(small.folder.glob("runs/*/*/report.html"))
+
+
+def test_a_constant_outcome_is_refused(small):
+    for item in ("a1", "a2", "a3"):
+        small.column(item, "4")
+    outcome = small.run()
+    refused(outcome, 12, "use")
+    silent(small, outcome)
+
+
+def test_an_error_of_a_library_does_not_quote_an_answer(small):
+    small.notebook("look", AS_NUMBER)
+    outcome = small.run()
+    refused(outcome, 14, "look, code cell 2, line 3", "ValueError", "withheld")
+    silent(small, outcome)
+
+
+def test_a_notebook_that_prints_an_answer_is_not_published(small):
+    small.notebook("look", PRINTED)
+    outcome = small.run()
+    refused(outcome, 13, "look.ipynb", "nothing was published")
+    assert small.secret not in outcome.out + outcome.err
+    assert not list(small.folder.glob("runs/*/*/report.html"))
+
+
+def test_quit_in_a_cell_is_a_failed_run_and_the_next_one_works(small):
+    small.notebook("look", "quit()")
+    refused(small.run(), 14, "look")
+    assert not list(small.folder.glob("runs/*/*/report.html"))
+
+
+def test_an_endless_cell_is_ended(small):
+    small.edit("study.yml", "unit: unit", "unit: unit\ncell_seconds: 1")
+    small.notebook("look", "while True: pass")
+    refused(small.run(), 14, "look, code cell 2", "1 s")
+
+
+def test_a_folder_that_cannot_be_written_is_named(small):
+    small.write("runs", "a file in the way")
+    outcome = small.run()
+    refused(outcome, 14, "runs", "cannot be written")
+
+
+# ---- what works, and says so ---------------------------------------------------------------------------------------
+
+
+def everything(run) -> dict[str, Result]:
+    """Every analysis of the shipped notebooks on a small study."""
+    survey, scores = run.survey("clean"), run.scales
+    segments = sm.kmeans(survey, scores, k=2, seed=run.seed)
+    return {
+        "flow": run.cleaning(),
+        "response": run.response(),
+        "quality": run.quality(),
+        "reliability": sm.reliability(survey),
+        "items": sm.cronbach_alpha(survey, "support"),
+        "scores": sm.score(survey),
+        "describe": sm.describe(survey, scores),
+        "correlations": sm.correlate(survey, scores),
+        "groups": sm.by_group(survey, scores, run.unit),
+        "changes": sm.changes(survey, run.previous_survey(), scores, unit=run.unit),
+        "drivers": sm.regress("use ~ support + usefulness + C(unit)", survey),
+        "segments": segments,
+        "profile": sm.profile(segments, survey),
+    }
+
+
+def rendered(result: Result) -> str:
+    """All that a result shows of itself, pictures as their words and numbers."""
+    texts = [result.to_html(), result.to_latex(), result.to_csv(), repr(result), write_record(result)]
+    document = result.to_docx()
+    texts += [cell.text for table in document.tables for row in table.rows for cell in row.cells]
+    if result.picture is not None:
+        texts += [result.alt_text(), result.drawn().to_csv()]
+    return "\n".join(texts)
+
+
+def answers_of(small):
+    return sm.open_study(str(small.folder)).survey("raw").answers
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
+def test_the_encoding_of_an_export_changes_nothing(small, encoding):
+    small.column("comment", ["Café – “très bien”" if i % 5 == 0 else "nichts" for i in range(120)])
+    plain = answers_of(small)
+    small.write("responses.csv", small.text().encode(encoding))
+    assert small.check().code == 0
+    pd.testing.assert_frame_equal(answers_of(small), plain)
+
+
+def test_semicolons_and_decimal_commas_change_nothing(small):
+    small.column("seconds", [f"{100 + i}.5" for i in range(120)])
+    plain = answers_of(small)
+    small.write("responses.csv", small.text(separator=";").replace(".5;", ",5;"))
+    pd.testing.assert_frame_equal(answers_of(small), plain)
+
+
+def test_line_breaks_in_quotation_marks_stay_in_their_answer(small):
+    small.column("comment", ['"first line\nsecond, ""quoted"" line"' if i % 2 else "" for i in range(120)])
+    comments = answers_of(small)["comment"]
+    assert len(comments) == 120 and set(comments.dropna()) == {'first line\nsecond, "quoted" line'}
+
+
+@pytest.mark.parametrize("word", ["NA", "None", "null", "nan", "N/A", "-", "NULL"])
+def test_answers_that_look_missing_survive(small, word, write_codebook):
+    small.column("comment", word)
+    small.column("unit", [word if i < 60 else "Sales" for i in range(120)])
+    small.write("codebook.yml", write_codebook([f'"{word}"', "Sales"]))
+    answers = answers_of(small)
+    assert (answers["comment"] == word).all() and (answers["unit"] == word).sum() == 60
+
+
+def test_an_item_nobody_answered_is_a_finding(small):
+    small.column("s4", "")
+    outcome = small.check()
+    assert outcome.code == 0 and '"Statement s4" has no answer at all' in outcome.out
+    run = sm.open_study(str(small.folder))
+    assert run.survey("clean").answers["support"].notna().all()
+    assert [f for f in sm.reliability(run.survey("clean")).findings if "s4" in f.text]
+
+
+def test_few_complete_rows_give_too_little_data(small, respondents):
+    small.rows[:] = respondents({"Sales": 10, "Service": 9})
+    small.write("responses.csv", small.text())
+    run = sm.open_study(str(small.folder))
+    fit = sm.regress("use ~ support + usefulness", run.survey("clean"))
+    assert any("respondents" in finding.text for finding in fit.findings), fit.findings
+    hypothesis = Hypothesis(id="H1", statement="s", result="look/drivers", term="usefulness")
+    assert decide([hypothesis], {"look/drivers": fit.to_record()}).tidy()["verdict"][0] == "too little data"
+
+
+@pytest.mark.parametrize("n", [0, 3])
+def test_almost_nobody_is_one_clear_line(small, respondents, n):
+    small.rows[:] = respondents({"Sales": 4})[:n] or [["" for _ in small.header]]
+    small.write("responses.csv", small.text())
+    outcome = small.run()
+    assert outcome.code in (12, 13, 15) and len(outcome.lines) == 1, outcome.err
+    assert small.secret not in outcome.err
+
+
+def test_a_department_of_two_is_nowhere(small, respondents, write_codebook):
+    small.rows[:] = respondents({"Sales": 50, "Service": 40, "Research": 28, "Skunkworks": 2})
+    for row in small.rows[-2:]:
+        row[2:12] = ["5", "5", "4", "5", "1", "2", "1", "1", "1", "2"]
+    small.write("responses.csv", small.text())
+    small.write("codebook.yml", write_codebook(["Sales", "Service", "Research", "Skunkworks"]))
+    run = sm.open_study(str(small.folder))
+    survey = run.survey("clean")
+    own = survey.answers[survey.answers["unit"] == "Skunkworks"]
+    assert len(own) == 2
+    for name, result in everything(run).items():
+        tidy = result.shown()
+        texts = tidy.select_dtypes(exclude="number").astype(str)
+        rows = tidy[texts.apply(lambda column: column.str.contains("Skunkworks")).any(axis=1)]
+        numbers = rows.select_dtypes("number").drop(columns=[c for c in ("threshold", "headcount") if c in rows])
+        assert numbers.isna().all(axis=None), (name, rows)
+    groups = sm.by_group(survey, run.scales, "unit").shown()
+    hidden = groups[groups["hidden"]]
+    assert hidden["group"].nunique() >= 2 and hidden["estimate"].isna().all()
+    fit = sm.regress("use ~ support + C(unit)", survey)
+    assert not any("Skunkworks" in term for term in fit.tidy()["term"])
+    assert "levels_pooled" in [finding.name for finding in fit.findings]
+    assert "Skunkworks" not in repr(fit.tidy())
+
+
+def test_results_show_no_answer_in_somebodys_own_words(small):
+    run = sm.open_study(str(small.folder))
+    for name, result in everything(run).items():
+        assert small.secret not in rendered(result), name
+
+
+def test_perfect_separation_is_refused_with_its_reason(small):
+    text = small.text().splitlines()
+    split = ["high" if int(row[2]) + int(row[3]) >= 6 else "low" for row in small.rows]
+    small.write("responses.csv", "\n".join([text[0] + ",high", *(f"{line},{s}" for line, s in zip(text[1:], split, strict=True))]))
+    levels = "[{value: low, label: low}, {value: high, label: high}]"
+    more = f"  - {{name: high, kind: category, categories: {levels}}}\nscales:"
+    small.edit("codebook.yml", "scales:\n  - {name: support", more + "\n  - {name: support")
+    small.notebook("look", LOGIT, parameters='study: str = "small"')
+    refused(small.run(), 15, "look", "separat")
+
+
+def test_without_head_counts_the_response_says_so(small):
+    response = sm.open_study(str(small.folder)).response()
+    assert any("head count" in finding.text.lower() for finding in response.findings), response.findings
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "words"),
+    [
+        ("unit,headcount\nSales,60\nService,50\nResearch,40\n", 0, ()),
+        ("department,headcount\nSales,60\n", 10, ("frame.csv", '"unit"')),
+        ("unit,headcount\nSales,many\nService,50\nResearch,40\n", 12, ("Sales", "whole number")),
+        ("unit,headcount\nSales,60\nSales,50\n", 12, ("Sales", "twice")),
+        ("", 12, ("frame.csv",)),
+    ],
+)
+def test_head_counts_are_checked(small, content, code, words):
+    small.edit("study.yml", "unit: unit", "unit: unit\nframe: {file: frame.csv}")
+    small.write("frame.csv", content)
+    outcome = small.check()
+    if code:
+        refused(outcome, code, *words)
+    else:
+        assert outcome.code == 0 and sm.open_study(str(small.folder)).response().glance()
+
+
+def test_one_wave_says_that_nothing_can_be_said_about_change(small):
+    run = sm.open_study(str(small.folder))
+    changes = sm.changes(run.survey("clean"), run.previous_survey(), run.scales)
+    assert changes.tidy().empty and [f.name for f in changes.findings] == ["one_wave"]
+    assert rendered(changes)

@@ -1,0 +1,73 @@
+"""A codebook knows every answer, and says where it does not fit together."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from smstudy.errors import CodebookError
+from smstudy.survey.codebook import Codebook, answer_range, read_codebook
+
+ANSWERS = [{"value": i, "label": f"answer {i}"} for i in range(1, 6)]
+ITEM = {"kind": "item", "categories": "agree"}
+
+
+def codebook(variables, **more):
+    return Codebook.model_validate({"title": "t", "answer_scales": {"agree": ANSWERS}, "variables": variables, **more})
+
+
+def test_a_variable_stands_in_the_column_of_its_name_unless_said_otherwise():
+    book = codebook([{"name": "q1", **ITEM}, {"name": "q2", "column": "Q 2", "title": "Two", **ITEM}])
+    assert [v.column for v in book.variables] == ["q1", "Q 2"]
+    assert book.labels == {"q1": "q1", "q2": "Two"} and answer_range(book.variable("q1")) == (1, 5)
+
+
+@pytest.mark.parametrize(
+    ("variables", "more", "words"),
+    [
+        ([{"name": "q1", **ITEM}, {"name": "q1", **ITEM}], {}, "q1"),
+        ([{"name": "q1", **ITEM}, {"name": "q2", "column": "q1", **ITEM}], {}, "column named twice"),
+        ([{"name": "use", **ITEM}], {"scales": [{"name": "use", "items": ["use"]}]}, "variable or scale named twice"),
+        ([{"name": "1q", **ITEM}], {}, "start with a letter"),
+        ([{"name": "q 1", **ITEM}], {}, "letters, digits"),
+        ([{"name": "q1", "kind": "item"}], {}, "two categories"),
+        ([{"name": "q1", "kind": "item", "categories": "agre"}], {}, '"agree"'),
+        ([{"name": "q1", "kind": "item", "categories": [{"value": "a", "label": "a"}, {"value": "b", "label": "b"}]}], {}, "number"),
+        ([{"name": "q1", "kind": "item", "categories": [{"value": 1, "label": "a"}, {"value": 1, "label": "b"}]}], {}, "twice"),
+        ([{"name": "q1", "kind": "category", "categories": [{"value": 1, "label": "2"}, {"value": 2, "label": "3"}]}], {}, "words of another"),
+        ([{"name": "q1", "kind": "number", "reverse": True}], {}, "reversed"),
+        ([{"name": "q1", **ITEM}], {"scales": [{"name": "s", "items": ["q2"]}]}, "Allowed: q1"),
+        ([{"name": "q1", **ITEM}], {"scales": [{"name": "s", "items": ["q1", "q1"]}]}, "twice"),
+        ([{"name": "q1", **ITEM}, {"name": "q2", "kind": "item", "categories": ANSWERS[:4]}], {"scales": [{"name": "s", "items": ["q1", "q2"]}]}, "mixes"),
+        ([{"name": "q1", **ITEM}], {"scales": [{"name": "s", "items": ["q1"], "min_answered": 2}]}, "less than or equal to 1"),
+        ([], {}, "at least 1"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_together_is_refused(variables, more, words):
+    with pytest.raises(ValidationError) as caught:
+        codebook(variables, **more)
+    assert words in str(caught.value)
+
+
+def test_looking_up_what_is_not_there_gives_the_nearest_name():
+    book = codebook([{"name": "support", **ITEM}], scales=[{"name": "use", "items": ["support"]}])
+    with pytest.raises(CodebookError, match='"support"'):
+        book.variable("suport")
+    with pytest.raises(CodebookError, match='"use"'):
+        book.scale("uses")
+
+
+def test_codes_written_as_numbers_or_words_are_the_same(tmp_path):
+    path = tmp_path / "codebook.yml"
+    text = "title: t\nmissing: {%s: no answer}\nvariables:\n  - {name: q, kind: item, categories: [{value: %s, label: no}, {value: 2, label: yes}]}\n"
+    books = []
+    for code, value in ((-99, 1), ('"-99"', '"1"')):
+        path.write_text(text % (code, value))
+        books.append(read_codebook(path))
+    assert books[0] == books[1] and [c.label for c in books[0].variables[0].categories] == ["no", "yes"]
+
+
+def test_a_large_codebook_is_read_in_time(tmp_path):
+    path = tmp_path / "codebook.yml"
+    path.write_text("title: t\nvariables:\n" + "".join(f"  - {{name: v{i}, kind: text}}\n" for i in range(3000)))
+    assert len(read_codebook(path).variables) == 3000

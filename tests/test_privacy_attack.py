@@ -1,0 +1,318 @@
+"""A reader with every published number tries to work out a small department; nothing published may let them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+
+import smstudy as sm
+from smstudy.display import tables
+from smstudy.errors import SmstudyError
+from smstudy.result import Result, Rows
+from smstudy.scales.scoring import score
+from smstudy.survey.cleaning import NO_GROUP, clean
+from smstudy.survey.codebook import Codebook
+from smstudy.survey.dataset import Survey
+from smstudy.survey.exports import read_export
+from smstudy.survey.quality import quality_card, response_table
+from smstudy.survey.rules import Rule
+
+matplotlib.use("Agg")
+MIN_N = 5
+SCORES = ("a", "b")
+ITEMS = tuple(f"{name}{i}" for name in SCORES for i in range(4))
+AGREE = [{"value": code, "label": f"answer {code}"} for code in range(1, 6)]
+EVERYBODY = "Everybody"
+SEEDS = range(10)
+Known = list[frozenset[str]]
+
+
+def book(units: Sequence[str]) -> Codebook:
+    items = {name: [item for item in ITEMS if item[0] == name] for name in SCORES}
+    scales = [{"name": name, "items": items[name], "min_answered": 0.75} for name in SCORES]
+    categories = [{"value": str(i), "label": unit} for i, unit in enumerate(units)]
+    variables = [
+        {"name": "unit", "title": "Department", "kind": "unit", "categories": categories},
+        {"name": "panel", "kind": "id"},
+        *({"name": item, "kind": "item", "categories": AGREE} for item in ITEMS),
+    ]
+    return Codebook.model_validate({"title": "Attack", "variables": variables, "scales": scales})
+
+
+def survey(sizes: Sequence[int], seed: int, *, wave: str = "2", missing: float = 0.0, absent: int = 0) -> Survey:
+    """Departments of given sizes; `absent` people do not say where they work."""
+    rng = np.random.default_rng(seed)
+    names = [f"Unit {chr(65 + i)}" for i in range(len(sizes))]
+    units = [name for name, size in zip(names, sizes, strict=True) for _ in range(size)] + [None] * absent
+    factor = rng.normal(size=(len(units), 2)).repeat(4, axis=1)
+    items = pd.DataFrame(np.clip(np.round(3 + factor + 0.7 * rng.normal(size=factor.shape)), 1, 5), columns=ITEMS)
+    items = items.mask(rng.random(items.shape) < missing)
+    codes = [f"secret{rng.integers(10**9):09d}" for _ in units]
+    about = pd.DataFrame({"unit": pd.Series(units, dtype=object), "panel": codes})
+    answers = pd.concat([about, items], axis=1).sample(frac=1, random_state=seed).reset_index(drop=True)
+    nothing = pd.DataFrame(columns=["row", "variable", "reason"])
+    return score(Survey(answers=answers, codebook=book(names), missing=nothing, wave=wave)).survey
+
+
+@cache
+def drawn_survey(seed: int, missing: float = 0.0, absent: bool = False) -> Survey:
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(1, 13, size=rng.integers(4, 11))
+    return survey(sizes, seed, missing=missing, absent=int(rng.integers(1, 7)) if absent else 0)
+
+
+def sizes_of(data: Survey, name: str) -> dict[str, int]:
+    """Respondents with a score by department, those who did not state theirs as one."""
+    groups = data.column("unit").fillna(NO_GROUP)
+    return data.column(name).notna().groupby(groups).sum().to_dict()
+
+
+def follows(wanted: Iterable[str], known: Known, groups: Sequence[str]) -> bool:
+    """Whether a total over `wanted` is a linear combination of known totals."""
+    if not known:
+        return False
+    system = np.array([[group in one for group in groups] for one in known], dtype=float).T
+    target = np.array([group in wanted for group in groups], dtype=float)
+    solution = np.linalg.lstsq(system, target, rcond=None)[0]
+    return bool(np.abs(system @ solution - target).max() < 1e-9)  # rounding of a small least-squares problem
+
+
+def leaks(known: Known, sizes: dict[str, int]) -> list[tuple[str, ...]]:
+    """Sets of departments with fewer than 5 people in all whose n and mean follow from what is published."""
+    small = [group for group, n in sizes.items() if 0 < n < MIN_N]
+    sets = itertools.chain.from_iterable(itertools.combinations(small, r) for r in range(1, MIN_N))
+    return [one for one in sets if sum(sizes[g] for g in one) < MIN_N and follows(one, known, list(sizes))]
+
+
+def published(result: Result) -> dict:
+    return json.loads(json.dumps(result.to_record()))
+
+
+def known_from(record: dict, groups: Iterable[str], name: str, count: str = "n") -> Known:
+    rows = [row for row in record["tidy"] if row.get("term", name) == name and row[count] is not None]
+    return [frozenset(groups) if row["group"] == EVERYBODY else frozenset([row["group"]]) for row in rows]
+
+
+def known_from_model(data: Survey, groups: Iterable[str], name: str) -> Known:
+    """A model with departments alone gives the mean of each level, and by its classical errors their n."""
+    try:
+        fit = sm.regress(f"{name} ~ C(unit)", data, covariance="classical")
+    except SmstudyError:
+        return []
+    levels = [row["term"][5:-1] for row in published(fit)["tidy"] if row["term"].startswith("unit[")]
+    named = {*levels, re.search(r'with "([^"]+)"', fit.note).group(1)} & set(groups)
+    return [*(frozenset([group]) for group in named), frozenset(groups) - named]
+
+
+def known_from_profile(data: Survey, groups: Iterable[str]) -> Known:
+    try:
+        segments = sm.kmeans(data, list(SCORES), k=2, seed=1, n_boot=20)
+    except SmstudyError:
+        return []
+    rows = published(sm.profile(segments, data, by=["unit"]))["tidy"]
+    named = {row["group"] for row in rows if row["term"] == "unit" and row["n"] is not None}
+    rest = [frozenset(groups) - named] if named - set(groups) else []
+    return [*(frozenset([group]) for group in named & set(groups)), *rest]
+
+
+def known_from_response(data: Survey, groups: Iterable[str]) -> Known:
+    stated = sorted(set(groups) - {NO_GROUP})
+    record = published(response_table(data, pd.DataFrame({"unit": stated, "headcount": 40}), "unit"))
+    return [*known_from({"tidy": record["tidy"]}, groups, ""), frozenset(groups)]
+
+
+@pytest.mark.parametrize("absent", [False, True])
+@pytest.mark.parametrize("missing", [0.0, 0.15])
+def test_scores_by_department_give_no_small_department_away(missing, absent):
+    for seed in SEEDS:
+        data = drawn_survey(seed, missing, absent)
+        record = published(sm.by_group(data, SCORES, "unit"))
+        for name in SCORES:
+            sizes = sizes_of(data, name)
+            assert leaks(known_from(record, sizes, name), sizes) == [], (seed, name)
+
+
+def test_who_did_not_state_a_department_is_a_group_like_the_others():
+    data = survey([9, 8, 12], 1, absent=2)
+    record = published(sm.by_group(data, SCORES, "unit"))
+    hidden = {row["group"] for row in record["tidy"] if row["hidden"]}
+    assert NO_GROUP in hidden and len(hidden) == 2
+
+
+@pytest.mark.parametrize("absent", [False, True])
+def test_changes_and_the_reports_of_both_waves_together_give_nobody_away(absent):
+    for seed in SEEDS:
+        rng = np.random.default_rng(seed)
+        shape = rng.integers(4, 9)
+        waves = [survey(rng.integers(1, 13, size=shape), seed + w, wave=str(w), absent=3 * absent) for w in (1, 2)]
+        before, after = waves
+        change = published(sm.changes(after, before, SCORES, unit="unit"))
+        for data, count in ((before, "n_previous"), (after, "n")):
+            own = published(sm.by_group(data, SCORES, "unit"))
+            for name in SCORES:
+                sizes = sizes_of(data, name)
+                known = known_from(own, sizes, name) + known_from(change, sizes, name, count)
+                assert leaks(known, sizes) == [], (seed, name, count)
+
+
+def test_changes_of_hidden_departments_leave_no_trace_in_the_corrected_p():
+    before, after = survey([3, 9, 9, 9], 1, wave="1"), survey([9, 3, 9, 9], 2)
+    rows = sm.changes(after, before, ["a"], unit="unit").shown()
+    shown = rows[~rows["hidden"]]
+    alone = sm.changes(
+        after.keep_rows(after.column("unit").isin(shown["group"]), "shown only"),
+        before.keep_rows(before.column("unit").isin(shown["group"]), "shown only"),
+        ["a"], unit="unit",
+    ).shown()  # fmt: skip
+    assert shown["p_adjusted"].tolist() == alone["p_adjusted"].tolist()
+
+
+def test_response_alone_gives_no_small_department_away():
+    for seed in SEEDS:
+        data = drawn_survey(seed, 0.0, True)
+        sizes = sizes_of(data, "a")
+        assert leaks(known_from_response(data, sizes), sizes) == [], seed
+
+
+TOGETHER = {
+    "response": lambda data, groups, name: known_from_response(data, groups),
+    "model": known_from_model,
+    "profile": lambda data, groups, name: known_from_profile(data, groups),
+}
+
+
+@pytest.mark.parametrize("source", TOGETHER)
+def test_tables_together_give_nobody_away_when_everybody_answered_everything(source):
+    for seed in SEEDS:
+        data = drawn_survey(seed)
+        sizes = sizes_of(data, "a")
+        own = known_from(published(sm.by_group(data, SCORES, "unit")), sizes, "a")
+        assert leaks(own + TOGETHER[source](data, sizes, "a"), sizes) == [], seed
+
+
+def test_response_and_scores_hide_the_same_departments_when_some_state_none():
+    data = survey([9, 5, 1, 12, 12, 8], 56, absent=5)
+    sizes = sizes_of(data, "a")
+    own = known_from(published(sm.by_group(data, SCORES, "unit")), sizes, "a")
+    assert leaks(own + known_from_response(data, sizes), sizes) == []
+
+
+@pytest.mark.parametrize("source", ["response", "model", "profile"])
+def test_tables_together_give_nobody_away_when_some_state_no_department(source):
+    for seed in SEEDS:
+        data = drawn_survey(seed, 0.0, True)
+        sizes = sizes_of(data, "a")
+        own = known_from(published(sm.by_group(data, SCORES, "unit")), sizes, "a")
+        assert leaks(own + TOGETHER[source](data, sizes, "a"), sizes) == [], seed
+
+
+def test_a_model_and_the_scores_give_nobody_away_when_answers_are_missing():
+    for seed in SEEDS:
+        data = drawn_survey(seed, 0.15)
+        record = published(sm.by_group(data, SCORES, "unit"))
+        for name in SCORES:
+            sizes = sizes_of(data, name)
+            known = known_from(record, sizes, name) + known_from_model(data, sizes, name)
+            assert leaks(known, sizes) == [], (seed, name)
+
+
+def test_the_number_who_entered_is_not_published_where_few_were_removed():
+    data = survey([20, 20], 1)
+    somebody = {"column": "panel", "op": "equals", "value": data.answers["panel"][0]}
+    cleaning = clean(data, [Rule(id="out", stage="quality", action="exclude", reason="Out", **somebody)])
+    entered = len(data.answers)
+    assert entered not in [row["n_before"] for row in published(cleaning)["tidy"]]
+    run = sm.open_study("quarterly-pulse")
+    vars(run).update(_raw=data, _cleaning=cleaning, _quality=quality_card(data))
+    assert published(run.quality())["glance"].get("n") != entered
+
+
+def test_places_in_a_table_do_not_follow_hidden_means():
+    rows = [row for row in published(sm.by_group(survey([9, 3, 1, 2, 4], 3), ["a"], "unit"))["tidy"] if row["hidden"]]
+    assert [row["group"] for row in rows] == sorted(row["group"] for row in rows)
+
+
+def everything(data: Survey, before: Survey) -> list[Result]:
+    segments = sm.kmeans(data, list(SCORES), k=2, seed=1, n_boot=20)
+    return [
+        sm.by_group(data, SCORES, "unit"), sm.changes(data, before, SCORES, person="panel", unit="unit"),
+        sm.changes(data, before, SCORES, person="panel"), response_table(data, None, "unit"), quality_card(data),
+        sm.describe(data, SCORES), sm.correlate(data, SCORES), sm.reliability(data), sm.cronbach_alpha(data, "a"),
+        sm.regress("a ~ b + C(unit)", data), segments, sm.profile(segments, data, by=["unit"]), clean(data, ()),
+        sm.score(data),
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def made() -> list[Result]:
+    return everything(survey([1, 2, 3, 4, 9, 12, 11], 1, absent=2), survey([3, 9, 2, 4, 8, 12, 10], 2, wave="1"))
+
+
+def test_no_rendering_holds_the_code_of_a_person(made):
+    for result in made:
+        tables_too = result.to_html() + result.to_latex() + result.to_text() + result.to_csv()
+        text = json.dumps(result.to_record()) + tables_too
+        assert "secret" not in text, type(result)
+
+
+def test_hidden_rows_hold_no_number_in_any_form(made):
+    for result in made:
+        record = published(result)
+        for row in record["tidy"]:
+            if row.get("hidden") is True and "group" in row:
+                about = {"threshold", "k", "n_items", "hidden"}
+                numbers = [v for k, v in row.items() if k not in about and isinstance(v, int | float) and k != "hidden"]
+                assert numbers == [], (type(result), row)
+
+
+def test_figures_draw_only_shown_rows(made):
+    for result in made:
+        if result.picture is not None:
+            drawn = result.drawn()
+            assert "hidden" not in drawn or not drawn["hidden"].any(), type(result)
+            hidden = result.shown().query("hidden")["group"] if {"hidden", "group"} <= set(result.shown()) else []
+            page = tables.to_csv(drawn) + result.alt_text()
+            assert not any(name in page for name in set(hidden) - {NO_GROUP}), type(result)
+
+
+def test_axes_of_a_figure_are_those_of_its_shown_rows():
+    data = survey([12, 11, 1, 2, 4], 5)
+    result = sm.by_group(data, ["a"], "unit")
+    axes, drawn = result.plot(), result.drawn()
+    low, high = axes.get_xlim()
+    slack = 0.1 * (drawn["conf_high"].max() - drawn["conf_low"].min())  # matplotlib's margin is 5 % on each side
+    assert drawn["conf_low"].min() - low < slack and high - drawn["conf_high"].max() < slack
+    assert len(axes.get_yticklabels()) == len(drawn)
+    matplotlib.pyplot.close(axes.get_figure())
+
+
+def test_reprs_show_shapes_and_no_rows(tmp_path):
+    data = survey([5, 6], 1)
+    path = tmp_path / "raw.csv"
+    path.write_text("unit,panel,comment\nA,secret1,my boss shouts\n" * 2, encoding="utf-8")
+    shown = [repr(data), str(data), repr(Rows(data.answers)), repr(clean(data, ()).hits), repr(read_export(path))]
+    assert not any("secret" in text or "shouts" in text for text in shown)
+
+
+def test_smallest_and_largest_of_a_few_are_not_shown():
+    rows = published(sm.describe(survey([30], 2), SCORES))["tidy"]
+    assert all(row["minimum"] is None or row["n"] >= MIN_N for row in rows)
+    one = survey([30], 2)
+    high = one.with_columns(pd.DataFrame({"a": one.column("a").mask(one.answers.index == 0, 9.75)}), "one far away")
+    assert published(sm.describe(high, ["a"]))["tidy"][0]["maximum"] is None
+
+
+def test_an_organization_of_four_shows_nothing():
+    data = survey([2, 2], 1)
+    for result in (sm.by_group(data, SCORES, "unit"), response_table(data, None, "unit"), sm.describe(data, SCORES)):
+        record = published(result)
+        assert record["glance"].get("n") is None
+        assert all(row["n"] is None for row in record["tidy"]), type(result)

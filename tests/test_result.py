@@ -1,0 +1,134 @@
+"""What the base of all results does, on a result made for the purpose."""
+
+import json
+from dataclasses import dataclass, field
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+
+from smstudy.display import figures
+from smstudy.errors import DataError
+from smstudy.privacy import Privacy
+from smstudy.result import Finding, Result, Rows, write_record
+
+matplotlib.use("Agg")
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Plain(Result):
+    """Any table as a result."""
+
+    rows: pd.DataFrame
+    line: dict = field(default_factory=dict)
+    picture = staticmethod(figures.estimates)
+
+    def tidy(self):
+        return self.rows.copy()
+
+    def glance(self):
+        return self.line
+
+
+ROWS = pd.DataFrame({
+    "term": ["sup", "use"], "n": [40, 3], "estimate": [1 / 3, 0.987654],
+    "conf_low": [0.1, 0.8], "conf_high": [0.5, 1.1],
+})  # fmt: skip
+SMALL = ["0.99", "0.987654", "1.10", "0.80"]
+
+
+def plain(**changes):
+    options = {"title": "T", "rows": ROWS, "labels": {"sup": "Support", "other": "Other"}} | changes
+    return Plain(**options)
+
+
+def test_no_rendering_shows_the_numbers_of_a_hidden_row():
+    result = plain()
+    documents = [cell.text for row in result.to_docx().tables[0].rows for cell in row.cells]
+    for text in (
+        result.to_html(), result.to_text(), result.to_latex(), result.to_csv(), write_record(result), repr(result),
+        result._repr_html_(), result.alt_text(), " ".join(documents),
+    ):  # fmt: skip
+        assert not any(number in text for number in SMALL)
+    assert "hidden" in result.to_html()
+
+
+def test_full_precision_is_in_the_record_and_in_csv_only():
+    result = plain()
+    assert repr(1 / 3) in result.to_csv() and repr(1 / 3) in write_record(result)
+    assert repr(1 / 3) not in result.to_html() + result.to_text() + result.to_latex()
+
+
+def test_a_raised_threshold_hides_more():
+    assert plain(privacy=Privacy(min_n=41)).shown()["hidden"].all()
+
+
+def test_a_glance_about_too_few_is_not_shown():
+    for text in (plain(line={"n": 4, "estimate": 0.987654}).to_text(), plain(line={"n": 4, "share": 0.99}).to_html()):
+        assert "0.99" not in text and "99 %" not in text
+    assert plain(line={"n": 4}).to_record()["glance"] == {}
+    assert plain(line={"n": 5}).to_record()["glance"] == {"n": 5}
+
+
+def test_only_labels_that_are_used_are_stored():
+    assert plain().to_record()["labels"] == {"sup": "Support"}
+
+
+def test_what_json_does_not_have_becomes_null():
+    rows = pd.DataFrame({
+        "term": ["a", "b", None], "estimate": [np.inf, -np.inf, np.nan], "n": pd.array([9, None, 9], dtype="Int64"),
+        "share": np.array([0.5, 0.5, 0.5], dtype="float32"),
+    })  # fmt: skip
+    record = json.loads(write_record(plain(rows=rows)))
+    assert [row["estimate"] for row in record["tidy"]] == [None, None, None]
+    assert [row["n"] for row in record["tidy"]] == [9, None, 9]
+    assert [row["share"] for row in record["tidy"]] == [0.5, 0.5, 0.5]
+
+
+def test_the_place_of_a_result_is_stored():
+    assert json.loads(write_record(plain(), order=3))["order"] == 3
+
+
+def test_findings_are_listed_with_their_severity_and_escaped():
+    page = plain(findings=(Finding(name="x", text="<b> & co", severity="serious"),)).to_html()
+    assert '<li class="serious">&lt;b&gt; &amp; co</li>' in page
+    assert "[serious] <b> & co" in plain(findings=(Finding(name="x", text="<b> & co", severity="serious"),)).to_text()
+
+
+def test_intervals_are_headed_by_their_level():
+    assert "90% CI" in plain(line={"conf_level": 0.9}).to_text()
+
+
+def test_a_result_of_hidden_rows_is_drawn_in_words():
+    axes = plain(rows=ROWS.assign(n=2)).plot()
+    assert "Nothing to draw" in axes.texts[0].get_text()
+    matplotlib.pyplot.close(axes.get_figure())
+    assert "nothing to draw" in plain(rows=ROWS.assign(n=2)).alt_text()
+
+
+def test_a_result_without_a_picture_says_so():
+    @dataclass(frozen=True, kw_only=True, repr=False)
+    class Bare(Result):
+        def tidy(self):
+            return ROWS.copy()
+
+    with pytest.raises(DataError, match="A Bare has no picture"):
+        Bare(title="T").plot()
+
+
+def test_it_draws_on_the_axes_it_is_given():
+    figure, axes = matplotlib.pyplot.subplots()
+    assert plain().plot(axes) is axes
+    matplotlib.pyplot.close(figure)
+
+
+def test_rows_show_their_shape_only():
+    rows = Rows(pd.DataFrame({"name": ["secret"]}))
+    assert "secret" not in f"{rows!r} {rows}" and "1 rows x 1 columns" in repr(rows)
+    assert not hasattr(rows, "_repr_html_")
+
+
+def test_a_result_cannot_be_changed():
+    with pytest.raises(AttributeError):
+        plain().title = "other"

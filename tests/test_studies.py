@@ -1,0 +1,119 @@
+"""The shipped studies, from raw export to report."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from smstudy.cli import main
+from smstudy.engine.manifest import verify
+from smstudy.engine.schedule import Finished
+from smstudy.study.runner import run_study
+
+ROOT = Path(__file__).resolve().parents[1]
+WIKI = ROOT.parent / "shared" / "data" / "wiki4he" / "wiki4HE.csv"
+needs_wiki = pytest.mark.skipif(not WIKI.is_file(), reason="wiki4HE is not on this machine; get it with `smstudy data get wiki4he`")
+
+
+def _copy(tmp_path: Path, study: str) -> Path:
+    """A copy of a study beside a copy of the demo data, in a path with a space."""
+    home = tmp_path / "a folder"
+    shutil.copytree(ROOT / "data", home / "data", ignore=shutil.ignore_patterns("raw"))
+    shutil.copytree(ROOT / "studies" / study, home / "studies" / study, ignore=shutil.ignore_patterns("runs"))
+    return home / "studies" / study
+
+
+@pytest.fixture(scope="module")
+def pulse(tmp_path_factory) -> tuple[Path, Finished]:
+    study = _copy(tmp_path_factory.mktemp("pulse"), "quarterly-pulse")
+    return study, run_study(str(study))
+
+
+def _record(run: Path, name: str) -> dict:
+    return json.loads((run / "results" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def test_the_pulse_recovers_what_was_planted(pulse):
+    truth = json.loads((ROOT / "data" / "demo-organization" / "truth.json").read_text(encoding="utf-8"))
+    _, finished = pulse
+    verdicts = {row["term"]: row["verdict"] for row in _record(finished.folder, "90-summary/verdicts")["tidy"]}
+    assert verdicts["H1"] == verdicts["H2"] == verdicts["H4"] == verdicts["H5"] == "supported"
+    assert verdicts["H3"] in ("not supported", "too little data")
+    drivers = {row["term"]: row for row in _record(finished.folder, "40-drivers/drivers")["tidy"]}
+    assert truth["planted"]
+    assert drivers["leadership"]["conf_low"] > 0 and drivers["readiness"]["conf_low"] > 0
+    changes = {row["term"]: row["verdict"] for row in _record(finished.folder, "30-groups/changes")["tidy"]}
+    assert [term for term, verdict in changes.items() if verdict == "changed"] == ["concerns"]
+    assert _record(finished.folder, "50-segments/choice")["glance"]["k"] == 4
+
+
+def test_the_run_is_complete_and_verified(pulse):
+    _, finished = pulse
+    assert verify(finished.folder) == []
+    assert {path.name for path in finished.folder.iterdir()} >= {"report.html", "manifest.json", "notebooks", "results"}
+
+
+def test_nothing_changed_runs_nothing(pulse):
+    study, finished = pulse
+    again = run_study(str(study))
+    assert again.executed == () and again.folder == finished.folder
+
+
+def test_the_report_is_inert_and_offline(pulse):
+    page = (pulse[1].folder / "report.html").read_text(encoding="utf-8")
+    assert "<script" not in page and "Content-Security-Policy" in page
+    assert not re.search(r"(src|href)\s*=\s*[\"']?(https?:)?//", page)
+    assert not re.search(r"\son[a-z]+\s*=", re.sub(r"base64,[A-Za-z0-9+/=]+", "", page))
+    assert "Synthetic data" in page
+
+
+def test_no_identifier_leaves_the_export(pulse):
+    raw = (ROOT / "data" / "demo-organization" / "wave-2.csv").read_text(encoding="utf-8")
+    secrets = set(re.findall(r"R_\w{8,}|[\w.]+@example\.\w+|192\.0\.2\.\d+|198\.51\.100\.\d+", raw))
+    assert len(secrets) > 100
+    for path in pulse[1].folder.rglob("*"):
+        if path.suffix in (".html", ".json", ".csv", ".tex", ".txt", ".ipynb"):
+            text = path.read_text(encoding="utf-8")
+            assert not [secret for secret in secrets if secret in text], path.name
+
+
+def test_the_next_wave_is_three_values(pulse, capsys):
+    study, _ = pulse
+    wave = ROOT / "data" / "demo-organization" / "wave-3.csv"
+    code = main(["run", str(study), "--data", f"responses={wave}", "--wave", "3", "--previous-wave", "2"])
+    out = capsys.readouterr().out.strip()
+    assert code == 0 and out.endswith("report.html") and "wave-3" in out
+    changes = _record(Path(out).parent, "30-groups/changes")["tidy"]
+    assert {row["verdict"] for row in changes} == {"cannot tell"}
+
+
+@needs_wiki
+def test_wikipedia_at_work(tmp_path, capsys):
+    study = _copy(tmp_path, "wiki-adoption")
+    assert main(["run", str(study), "--data", f"responses={WIKI}"]) == 0
+    run = Path(capsys.readouterr().out.strip()).parent
+    weak = {r["term"] for r in _record(run, "20-scales/reliability")["tidy"] if r["alpha"] is not None and r["alpha"] < 0.6}
+    assert {"ease", "visibility"} <= weak
+    found = json.dumps(_record(run, "10-quality/flow")) + (run / "report.html").read_text(encoding="utf-8")
+    assert "code 6" in found and "code 7" in found
+    verdicts = {row["term"]: row["verdict"] for row in _record(run, "90-summary/verdicts")["tidy"]}
+    assert verdicts["H1"] == "supported"
+
+
+@needs_wiki
+def test_copies_with_another_separator_are_the_same_data(tmp_path):
+    from smstudy.study.archives import ARCHIVES, check_content
+
+    twin = tmp_path / "wiki4HE.csv"
+    twin.write_text(WIKI.read_text(encoding="utf-8").replace(",", ";").replace("?", ""), encoding="utf-8")
+    check_content(WIKI, ARCHIVES["wiki4he"])
+    check_content(twin, ARCHIVES["wiki4he"])
+
+
+def test_missing_wiki_data_say_how_to_get_them(tmp_path, capsys):
+    assert main(["run", str(_copy(tmp_path, "wiki-adoption"))]) == 10
+    assert "smstudy data get wiki4he" in capsys.readouterr().err
