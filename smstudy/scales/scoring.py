@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
-from smstudy.display import figures
 from smstudy.display.prose import join_words, plural
 from smstudy.errors import CodebookError, DataError
 from smstudy.result import Finding, Result
@@ -27,8 +25,6 @@ class Scores(Result):
 
     survey: Survey = field(repr=False)
     rows: pd.DataFrame = field(repr=False)
-
-    picture = partial(figures.bars, value="mean")
 
     def tidy(self) -> pd.DataFrame:
         """One row per scale; minimum and maximum are the possible ones."""

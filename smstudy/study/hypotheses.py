@@ -52,7 +52,7 @@ def decide(hypotheses: Sequence[Hypothesis], records: Mapping[str, Record]) -> V
     columns = ["term", "statement", "verdict", "reason", "estimate", "conf_low", "conf_high", "threshold"]
     return Verdicts(
         title="What the hypotheses come to",
-        note="Rules and smallest effects of interest were set in study.yml before the data were seen.",
+        note="Rules and smallest effects of interest are fixed in study.yml.",
         rows=pd.DataFrame(rows, columns=columns),
     )
 

@@ -67,8 +67,8 @@ def draft_study(name: str, export: str) -> Path:
 
 def _render(name: str, source: Path, drafts: Sequence[Draft], found: Mapping[str, Recognized]) -> dict[str, str]:
     environment = Environment(
-        loader=PackageLoader("smstudy.study", "drafts"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        keep_trailing_newline=True,
+        loader=PackageLoader("smstudy.study", "drafts"), undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     environment.filters["quoted"] = quoted
     scales = answer_scales(drafts)

@@ -202,7 +202,7 @@ def _as_number(cell: str, decimal: str) -> float | None:
 
 
 def _match(present: pd.Series, categories: tuple[Category, ...], value: Callable[[Category], object]) -> pd.Series:
-    """Find the category of each cell: as it is written, as a number, or as a spelling of a label; signs are no spelling."""
+    """Find the category of each cell: as it is written, as a number, or as a spelling of a label; a sign counts."""
     exact = {word: value(c) for c in categories for word in (c.label, *c.aliases)} | {
         c.value: value(c) for c in categories
     }

@@ -96,8 +96,8 @@ PLATFORM: dict[Kind, tuple[str, ...]] = {
     "category": ("status", "finished", "distributionchannel", "userlanguage", "startlanguage", "response type"),
 }  # fmt: skip
 UNIT = re.compile(
-    r"\b(department|dept|business unit|org(anization(al)?)? unit|unit|team|division|directorate|branch|abteilung|bereich|"
-    r"standort|département|departamento)\b",
+    r"\b(department|dept|business unit|org(anization(al)?)? unit|unit|team|division|directorate|branch|abteilung|"
+    r"bereich|standort|département|departamento)\b",
     re.IGNORECASE,
 )
 OWN_WORDS = re.compile(
@@ -389,7 +389,7 @@ def _decodable(draft: Draft, export: Export) -> Draft:
         variable = Variable(
             name=draft.name, column=draft.column, kind=draft.kind, categories=answers, missing=draft.missing, **options
         )
-        decode(export, Codebook(title="draft", variables=(variable,)))
+        decode(replace(export, cells=export.cells[[draft.column]]), Codebook(title="draft", variables=(variable,)))
     except (ValidationError, SmstudyError):
         return replace(draft, kind="text", categories=(), missing={}, confirm="", delimiter="")
     return draft
@@ -409,7 +409,8 @@ def _reverse_notes(battery: Sequence[Draft], export: Export) -> dict[str, str]:
     codes = pd.DataFrame({draft.name: _codes(draft, export) for draft in battery})
     together = codes.corr().to_numpy(copy=True)
     np.fill_diagonal(together, np.nan)
-    return {draft.name: note for draft, row in zip(battery, together, strict=True) if (note := _reverse_note(draft, row))}
+    notes = {draft.name: _reverse_note(draft, row) for draft, row in zip(battery, together, strict=True)}
+    return {name: note for name, note in notes.items() if note}
 
 
 def _reverse_note(draft: Draft, with_others: np.ndarray) -> str:

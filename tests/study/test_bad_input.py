@@ -185,9 +185,7 @@ def test_a_codebook_that_is_not_there_is_refused(small):
     refused(small.check(), 11, "codebook.yml")
 
 
-RULE = (
-    "unit: unit\nrules:\n  - {{id: r, stage: quality, column: {}, op: {}, value: 3, action: exclude, reason: fast}}"
-)
+RULE = "unit: unit\nrules:\n  - {{id: r, stage: quality, column: {}, op: {}, value: 3, action: exclude, reason: fast}}"
 STUDIES = {
     "unknown key": ("unit: unit", "units: unit", 10, ('"units"', '"unit"')),
     "unknown wave": ('wave: "1"\nwaves', 'wave: "2"\nwaves', 10, ('"2"',)),
@@ -199,7 +197,7 @@ STUDIES = {
     "low comment threshold": ("unit: unit", "unit: unit\nprivacy: {comment_min_n: 9}", 13, ("comment_min_n", "9")),
     "low parameter": ("name: look}", "name: look, parameters: {min_n: 3}}", 13, ("min_n", "3", "raised")),
     "below its own": ("name: look}", "name: look, parameters: {min_n: 6}}\nprivacy: {min_n: 8}", 13, ("6", "8")),
-    "function call": ("name: look}", "name: look, parameters: {formula: 'use ~ open(support)'}}", 10, ('"open"', "log")),
+    "function call": ("name: look}", "name: look, parameters: {formula: 'use ~ open(use)'}}", 10, ('"open"', "log")),
     "rule on nothing": ("unit: unit", RULE.format("speed", "less"), 10, ('"speed"',)),
     "unknown op": ("unit: unit", RULE.format("seconds", "les"), 10, ('"les"', "less")),
 }  # fmt: skip
@@ -446,7 +444,8 @@ def test_results_show_no_answer_in_somebodys_own_words(small):
 def test_perfect_separation_is_refused_with_its_reason(small):
     text = small.text().splitlines()
     split = ["high" if int(row[2]) + int(row[3]) >= 6 else "low" for row in small.rows]
-    small.write("responses.csv", "\n".join([text[0] + ",high", *(f"{line},{s}" for line, s in zip(text[1:], split, strict=True))]))
+    lines = [f"{line},{level}" for line, level in zip(text, ["high", *split], strict=True)]
+    small.write("responses.csv", "\n".join(lines))
     levels = "[{value: low, label: low}, {value: high, label: high}]"
     more = f"  - {{name: high, kind: category, categories: {levels}}}\nscales:"
     small.edit("codebook.yml", "scales:\n  - {name: support", more + "\n  - {name: support")

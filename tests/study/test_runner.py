@@ -49,8 +49,11 @@ def test_a_run_survives_everything_that_stops_the_next_one(small, monkeypatch):
     page = report.read_bytes()
 
     again = subprocess.run(
-        [sys.executable, "-c", LIGHT, str(small.folder)], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
-    )  # fmt: skip
+        [sys.executable, "-c", LIGHT, str(small.folder)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     assert (again.returncode, again.stdout) == (0, first.out) and "nothing changed" in again.stderr
     assert again.stderr.splitlines()[-1] == "[]"  # no heavy library
 

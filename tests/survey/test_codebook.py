@@ -9,6 +9,10 @@ from smstudy.errors import CodebookError
 from smstudy.survey.codebook import Codebook, answer_range, read_codebook
 
 ANSWERS = [{"value": i, "label": f"answer {i}"} for i in range(1, 6)]
+UNORDERED = [{"value": "a", "label": "a"}, {"value": "b", "label": "b"}]
+TWICE = [{"value": 1, "label": "a"}, {"value": 1, "label": "b"}]
+AMBIGUOUS = [{"value": 1, "label": "2"}, {"value": 2, "label": "3"}]
+SHORTER = {"kind": "item", "categories": ANSWERS[:4]}
 ITEM = {"kind": "item", "categories": "agree"}
 
 
@@ -32,14 +36,14 @@ def test_a_variable_stands_in_the_column_of_its_name_unless_said_otherwise():
         ([{"name": "q 1", **ITEM}], {}, "letters, digits"),
         ([{"name": "q1", "kind": "item"}], {}, "two categories"),
         ([{"name": "q1", "kind": "item", "categories": "agre"}], {}, '"agree"'),
-        ([{"name": "q1", "kind": "item", "categories": [{"value": "a", "label": "a"}, {"value": "b", "label": "b"}]}], {}, "number"),
-        ([{"name": "q1", "kind": "item", "categories": [{"value": 1, "label": "a"}, {"value": 1, "label": "b"}]}], {}, "twice"),
-        ([{"name": "q1", "kind": "category", "categories": [{"value": 1, "label": "2"}, {"value": 2, "label": "3"}]}], {}, "words of another"),
+        ([{"name": "q1", "kind": "item", "categories": UNORDERED}], {}, "number"),
+        ([{"name": "q1", "kind": "item", "categories": TWICE}], {}, "twice"),
+        ([{"name": "q1", "kind": "category", "categories": AMBIGUOUS}], {}, "words of another"),
         ([{"name": "q1", "kind": "number", "reverse": True}], {}, "reversed"),
         ([{"name": "q1", **ITEM}], {"scales": [{"name": "s", "items": ["q2"]}]}, "Allowed: q1"),
         ([{"name": "q1", **ITEM}], {"scales": [{"name": "s", "items": ["q1", "q1"]}]}, "twice"),
-        ([{"name": "q1", **ITEM}, {"name": "q2", "kind": "item", "categories": ANSWERS[:4]}], {"scales": [{"name": "s", "items": ["q1", "q2"]}]}, "mixes"),
-        ([{"name": "q1", **ITEM}], {"scales": [{"name": "s", "items": ["q1"], "min_answered": 2}]}, "less than or equal to 1"),
+        ([{"name": "q1", **ITEM}, {"name": "q2", **SHORTER}], {"scales": [{"name": "s", "items": ["q1", "q2"]}]}, "mixes"),
+        ([{"name": "q1", **ITEM}], {"scales": [{"name": "s", "items": ["q1"], "min_answered": 2}]}, "less than or equal"),
         ([], {}, "at least 1"),
     ],
 )  # fmt: skip
@@ -59,7 +63,8 @@ def test_looking_up_what_is_not_there_gives_the_nearest_name():
 
 def test_codes_written_as_numbers_or_words_are_the_same(tmp_path):
     path = tmp_path / "codebook.yml"
-    text = "title: t\nmissing: {%s: no answer}\nvariables:\n  - {name: q, kind: item, categories: [{value: %s, label: no}, {value: 2, label: yes}]}\n"
+    answers = "[{value: %s, label: no}, {value: 2, label: yes}]"
+    text = f"title: t\nmissing: {{%s: no answer}}\nvariables:\n  - {{name: q, kind: item, categories: {answers}}}\n"
     books = []
     for code, value in ((-99, 1), ('"-99"', '"1"')):
         path.write_text(text % (code, value))
