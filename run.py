@@ -37,8 +37,17 @@ LOCK = ROOT / "requirements.lock"
 STAMP = VENV / "smstudy-setup.txt"
 LOG = VENV / "smstudy-setup.log"
 # Variables that would keep the set-up from writing byte code, or lead it to another place than .venv.
-DIVERTING = ("PYTHONDONTWRITEBYTECODE", "PIP_NO_COMPILE", "PIP_USER", "PIP_TARGET", "PIP_PREFIX",
-             "UV_SYSTEM_PYTHON", "UV_PYTHON", "UV_TARGET", "UV_PREFIX")
+DIVERTING = (
+    "PYTHONDONTWRITEBYTECODE",
+    "PIP_NO_COMPILE",
+    "PIP_USER",
+    "PIP_TARGET",
+    "PIP_PREFIX",
+    "UV_SYSTEM_PYTHON",
+    "UV_PYTHON",
+    "UV_TARGET",
+    "UV_PREFIX",
+)
 
 
 def check_python() -> None:
@@ -77,8 +86,14 @@ def environment(*also_dropped: str) -> dict:
 def succeeds(*arguments: str) -> bool:
     """Run the environment's Python for the set-up, with what it says in the log."""
     with LOG.open("ab") as log:
-        done = subprocess.run([str(PYTHON), *arguments], cwd=str(ROOT), env=environment(*DIVERTING),
-                              stdout=log, stderr=log, close_fds=False)
+        done = subprocess.run(
+            [str(PYTHON), *arguments],
+            cwd=str(ROOT),
+            env=environment(*DIVERTING),
+            stdout=log,
+            stderr=log,
+            close_fds=False,
+        )
     return done.returncode == 0
 
 
@@ -94,8 +109,12 @@ def wait_for_others(lock_file) -> None:
 def create() -> None:
     """Make an empty environment, also where a broken, moved or half-made one stands."""
     base = getattr(sys, "_base_executable", sys.executable)  # not the one about to be deleted
-    made = subprocess.run([base, "-m", "venv", "--clear", str(VENV)], env=environment(*DIVERTING),
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    made = subprocess.run(
+        [base, "-m", "venv", "--clear", str(VENV)],
+        env=environment(*DIVERTING),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     if made.returncode:
         sys.exit("The environment .venv could not be made: " + last_line(made.stdout))
 
@@ -135,8 +154,10 @@ def set_up() -> None:
             create()
         STAMP.unlink(missing_ok=True)
         if not install():
-            sys.exit(f"The packages could not be installed: {last_line(LOG.read_bytes())}. Check the network, or the "
-                     f"package index pip is set to (pip config list), and type the same again; more in {LOG}")
+            sys.exit(
+                f"The packages could not be installed: {last_line(LOG.read_bytes())}. Check the network, or the "
+                f"package index pip is set to (pip config list), and type the same again; more in {LOG}"
+            )
         succeeds("-m", "compileall", "-q", "smstudy")
         STAMP.write_text("\n".join(wanted), encoding="utf-8")
         print(f"The environment is ready after {time.monotonic() - started:.0f} s.", flush=True)

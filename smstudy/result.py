@@ -120,7 +120,9 @@ class Result(ABC):
 
     def to_html(self) -> str:
         """Render as an HTML fragment without script or address."""
-        return "\n".join(part for part in (tables.to_html(self._table), self._glance_html(), self._findings_html()) if part)
+        return "\n".join(
+            part for part in (tables.to_html(self._table), self._glance_html(), self._findings_html()) if part
+        )
 
     def to_latex(self) -> str:
         """Render as a LaTeX table."""
@@ -132,7 +134,9 @@ class Result(ABC):
 
     def to_text(self) -> str:
         """Render as plain text."""
-        glance = "; ".join(f"{apa.column(key).heading}: {apa.write(key, value)}" for key, value in self._gated_glance().items())
+        glance = "; ".join(
+            f"{apa.column(key).heading}: {apa.write(key, value)}" for key, value in self._gated_glance().items()
+        )
         notes = [f"[{finding.severity}] {finding.text}" for finding in self.findings]
         return "\n".join([tables.to_text(self._table), *([glance] if glance else []), *notes])
 
@@ -195,4 +199,9 @@ def _plain(value: object) -> object:
 
 def write_record(result: Result, *, order: int = 0) -> str:
     """Write a result as JSON text with sorted keys; `order` is its place among the results of a notebook."""
-    return json.dumps({**result.to_record(), "order": order}, ensure_ascii=False, indent=1, sort_keys=True, allow_nan=False) + "\n"
+    return (
+        json.dumps(
+            {**result.to_record(), "order": order}, ensure_ascii=False, indent=1, sort_keys=True, allow_nan=False
+        )
+        + "\n"
+    )

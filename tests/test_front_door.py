@@ -79,8 +79,10 @@ def test_another_python_gets_one_line_that_says_which_one_to_install(run, monkey
     monkeypatch.setattr(sys, "version_info", version)
     monkeypatch.setenv("PATH", "")
     message = refusal(run)
-    assert message == (f"smstudy needs Python 3.11, 3.12 or 3.13, and this is 3.{version[1]}; "
-                       "install one of them and call run.py with it")
+    assert message == (
+        f"smstudy needs Python 3.11, 3.12 or 3.13, and this is 3.{version[1]}; "
+        "install one of them and call run.py with it"
+    )
 
 
 def test_another_python_is_told_of_a_fitting_one_that_is_there(run, monkeypatch):
@@ -200,10 +202,21 @@ def test_wheel_carries_what_a_stranger_needs(wheel_names):
 def test_wheel_leaves_out_runs_releases_and_raw_data(tmp_path):
     for name in ("pyproject.toml", "LICENSE", "LICENSE-items", "README.md"):
         shutil.copy(ROOT / name, tmp_path)
-    kept = ["smstudy/__init__.py", "notebooks/10-x.ipynb", "studies/s/study.yml", "studies/s/sub/part.yml",
-            "data/demo-organization/wave-1.csv"]
-    left_out = ["studies/s/runs/case/report.html", "studies/s/released/a.html", "data/raw/secret.csv", "tests/t.py",
-                "smstudy/__pycache__/x.pyc", "data/other.csv"]
+    kept = [
+        "smstudy/__init__.py",
+        "notebooks/10-x.ipynb",
+        "studies/s/study.yml",
+        "studies/s/sub/part.yml",
+        "data/demo-organization/wave-1.csv",
+    ]
+    left_out = [
+        "studies/s/runs/case/report.html",
+        "studies/s/released/a.html",
+        "data/raw/secret.csv",
+        "tests/t.py",
+        "smstudy/__pycache__/x.pyc",
+        "data/other.csv",
+    ]
     for name in [*kept, *left_out]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("", encoding="utf-8")

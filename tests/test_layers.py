@@ -29,7 +29,11 @@ def test_the_front_door_loads_nothing_heavy():
 
 
 def test_help_loads_nothing_heavy():
-    code = "import contextlib, io, smstudy.cli\nwith contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):\n    smstudy.cli.main(['--help'])"
+    code = (
+        "import contextlib, io, smstudy.cli\n"
+        "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):\n"
+        "    smstudy.cli.main(['--help'])"
+    )
     assert not _loaded_by(code) & HEAVY
 
 

@@ -40,7 +40,9 @@ def test_it_is_thin(notebook):
     lines = [line for cell in _code(notebook) for line in cell.source.splitlines() if line.strip()]
     assert len(lines) <= 35
     tree = ast.parse("\n".join(lines))
-    assert not [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.For, ast.While, ast.ClassDef))]
+    assert not [
+        node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.For, ast.While, ast.ClassDef))
+    ]
     assert not [line for line in lines if line.endswith(";")]
 
 
@@ -63,7 +65,19 @@ def test_nbval_fails_when_one_answer_changes(tmp_path):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("runs", "raw"))
     (tmp_path / "notebooks").mkdir()
     shutil.copy(ROOT / "notebooks" / "20-scales.ipynb", tmp_path / "notebooks")
-    command = [sys.executable, "-m", "pytest", "--nbval", "-q", "-p", "no:cacheprovider", "--rootdir", ".", "-c", "/dev/null"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--nbval",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        ".",
+        "-c",
+        "/dev/null",
+    ]
     same = subprocess.run([*command, "20-scales.ipynb"], cwd=tmp_path / "notebooks", capture_output=True, text=True)
     assert same.returncode == 0, same.stdout[-2000:]
     _change_one_answer(tmp_path / "data" / "demo-organization" / "wave-2.csv")

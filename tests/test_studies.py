@@ -16,7 +16,9 @@ from smstudy.study.runner import run_study
 
 ROOT = Path(__file__).resolve().parents[1]
 WIKI = ROOT.parent / "shared" / "data" / "wiki4he" / "wiki4HE.csv"
-needs_wiki = pytest.mark.skipif(not WIKI.is_file(), reason="wiki4HE is not on this machine; get it with `smstudy data get wiki4he`")
+needs_wiki = pytest.mark.skipif(
+    not WIKI.is_file(), reason="wiki4HE is not on this machine; get it with `smstudy data get wiki4he`"
+)
 
 
 def _copy(tmp_path: Path, study: str) -> Path:
@@ -96,7 +98,9 @@ def test_wikipedia_at_work(tmp_path, capsys):
     study = _copy(tmp_path, "wiki-adoption")
     assert main(["run", str(study), "--data", f"responses={WIKI}"]) == 0
     run = Path(capsys.readouterr().out.strip()).parent
-    weak = {r["term"] for r in _record(run, "20-scales/reliability")["tidy"] if r["alpha"] is not None and r["alpha"] < 0.6}
+    weak = {
+        r["term"] for r in _record(run, "20-scales/reliability")["tidy"] if r["alpha"] is not None and r["alpha"] < 0.6
+    }
     assert {"ease", "visibility"} <= weak
     found = json.dumps(_record(run, "10-quality/flow")) + (run / "report.html").read_text(encoding="utf-8")
     assert "code 6" in found and "code 7" in found

@@ -82,7 +82,9 @@ def bars(ax: Axes, frame: pd.DataFrame, *, value: str, labels: Labels, title: st
     with style():
         ax.barh(places, rows[value], color=PALETTE[0], height=0.62)
         for place, number in zip(places, rows[value]):
-            ax.annotate(apa.write(value, number), (number, place), xytext=(4, 0), textcoords="offset points", va="center")
+            ax.annotate(
+                apa.write(value, number), (number, place), xytext=(4, 0), textcoords="offset points", va="center"
+            )
         ax.margins(x=0.12)
         if apa.column(value).kind == "share":
             ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -125,7 +127,7 @@ def profiles(ax: Axes, frame: pd.DataFrame, *, labels: Labels, title: str) -> Ax
 
 
 def flow(ax: Axes, frame: pd.DataFrame, *, labels: Labels, title: str) -> Axes:
-    """Draw who is left after each rule and, in a second color, whom it removed; rules with hidden totals are left out."""
+    """Draw who is left after each rule and, in a second color, whom it removed; hidden totals are left out."""
     rows = _drawn(frame, ["n_after", "n_removed"])
     if rows.empty:
         return nothing(ax, frame, labels=labels, title=title)

@@ -38,38 +38,44 @@ class Rule:
 
 
 RELIABILITY = Rule(
-    "reliability", (0.60, 0.70, 0.80, 0.95), ("too weak to use alone", "weak", "acceptable", "good", "very high: items repeat each other"),
-    "Nunnally & Bernstein (1994), Psychometric Theory; upper limit: Streiner (2003), J. Personality Assessment 80, 99-103",
-)  # fmt: skip
+    "reliability",
+    (0.60, 0.70, 0.80, 0.95),
+    ("too weak to use alone", "weak", "acceptable", "good", "very high: items repeat each other"),
+    "Nunnally & Bernstein (1994), Psychometric Theory; top: Streiner (2003), J. Personality Assessment 80, 99-103",
+)
 STANDARDIZED = Rule(
-    "standardized coefficient", (0.10, 0.20, 0.30), ("negligible", "small", "medium", "large"),
+    "standardized coefficient",
+    (0.10, 0.20, 0.30),
+    ("negligible", "small", "medium", "large"),
     "Gignac & Szodorai (2016), Personality and Individual Differences 102, 74-78, for correlations",
-)  # fmt: skip
-EXPLAINED = Rule(
-    "variance explained", (0.02, 0.13, 0.26), ("almost nothing", "little", "a moderate share", "a large share"),
-    "Cohen (1988), Statistical Power Analysis, chapter 9, f² turned into R²",
-)  # fmt: skip
+)
 COLLINEARITY = Rule(
-    "variance inflation", (5.0, 10.0), ("unproblematic", "high: drivers overlap", "very high: drivers cannot be told apart"),
+    "variance inflation",
+    (5.0, 10.0),
+    ("unproblematic", "high: drivers overlap", "very high: drivers cannot be told apart"),
     "O'Brien (2007), Quality & Quantity 41, 673-690, who warns against using it mechanically",
-)  # fmt: skip
+)
 STABILITY = Rule(
-    "cluster stability", (0.60, 0.75, 0.85), ("dissolves", "a pattern, no clear group", "stable", "highly stable"),
+    "cluster stability",
+    (0.60, 0.75, 0.85),
+    ("dissolves", "a pattern, no clear group", "stable", "highly stable"),
     "Hennig (2007), Computational Statistics & Data Analysis 52, 258-271",
-)  # fmt: skip
-SILHOUETTE = Rule(
-    "silhouette width", (0.25, 0.50, 0.70), ("no substantial structure", "weak structure", "reasonable structure", "strong structure"),
-    "Kaufman & Rousseeuw (1990), Finding Groups in Data, table 4",
-)  # fmt: skip
+)
 EFFECT = Rule(
-    "standardized difference", (0.20, 0.50, 0.80), ("negligible", "small", "medium", "large"),
+    "standardized difference",
+    (0.20, 0.50, 0.80),
+    ("negligible", "small", "medium", "large"),
     "Cohen (1988), Statistical Power Analysis, chapter 2",
-)  # fmt: skip
+)
 ITEM_REST = Rule(
-    "item-rest correlation", (0.30,), ("weak", "sufficient"),
+    "item-rest correlation",
+    (0.30,),
+    ("weak", "sufficient"),
     "Nunnally & Bernstein (1994), Psychometric Theory, chapter 8",
-)  # fmt: skip
+)
 ONE_FACTOR = Rule(
-    "misfit of one factor (RMSEA)", (0.05, 0.08, 0.10), ("close fit", "fair fit", "mediocre fit", "poor fit"),
+    "misfit of one factor (RMSEA)",
+    (0.05, 0.08, 0.10),
+    ("close fit", "fair fit", "mediocre fit", "poor fit"),
     "MacCallum, Browne & Sugawara (1996), Psychological Methods 1, 130-149",
-)  # fmt: skip
+)

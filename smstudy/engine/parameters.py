@@ -9,6 +9,7 @@ import math
 import re
 import tokenize
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -327,10 +328,8 @@ def _readings(text: str) -> Iterator[object]:
     if re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", word):
         yield float(word)
     for written in (word, f"[{word}]"):
-        try:
+        with suppress(ValueError, RecursionError):
             yield json.loads(written)
-        except (ValueError, RecursionError):
-            pass
     yield text
     yield [part.strip() for part in text.split(",")]
 

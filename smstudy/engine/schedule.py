@@ -312,9 +312,7 @@ def _ready(plan: _Plan, entries: Mapping[str, _Entry], running: Mapping[Future[_
     return [job for job in plan.jobs if job.name not in begun and all(name in entries for name in job.after)]
 
 
-def _build(
-    plan: _Plan, job: Job, key: str, entries: Mapping[str, _Entry], staging: Path, kernels: Kernels
-) -> _Entry:
+def _build(plan: _Plan, job: Job, key: str, entries: Mapping[str, _Entry], staging: Path, kernels: Kernels) -> _Entry:
     """Run one notebook into a cache entry of its own."""
     folder = staging / "entries" / job.name
     for part in PARTS:

@@ -170,4 +170,3 @@ def _one_peak(chances: Array) -> Array:
         if loss < best_loss:
             best, best_loss = fitted, loss
     return best * (chances.sum() / best.sum())
-

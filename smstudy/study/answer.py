@@ -51,16 +51,22 @@ def answer(study: Study, wave: str, previous_wave: str, records: Mapping[str, Re
         *_changed(records, wave, previous_wave),
         *_segments(records),
     ]
-    return Answer(title=study.question, note="Each sentence follows from a verdict in this report.", sentences=tuple(sentences))
+    return Answer(
+        title=study.question, note="Each sentence follows from a verdict in this report.", sentences=tuple(sentences)
+    )
 
 
 def _who_answered(records: Mapping[str, Record]) -> list[tuple[str, str]]:
     glance = next((r["glance"] for r in records.values() if r["kind"] == "Response"), {})
     if glance.get("n") and glance.get("response"):
-        return [("response", f"{plural(glance['n'], 'person', 'people')} answered, {share(glance['response'])} of all.")]
+        return [
+            ("response", f"{plural(glance['n'], 'person', 'people')} answered, {share(glance['response'])} of all.")
+        ]
     flow = next((r for r in records.values() if r["kind"] == "Cleaning"), None)
     n = flow["glance"].get("n") if flow else None
-    return [("respondents", f"{plural(n, 'person', 'people')} answered; how many were asked is not known.")] if n else []
+    return (
+        [("respondents", f"{plural(n, 'person', 'people')} answered; how many were asked is not known.")] if n else []
+    )
 
 
 def _decided(verdicts: Verdicts) -> list[tuple[str, str]]:

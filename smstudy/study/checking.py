@@ -36,11 +36,17 @@ def check_study(
     plan_jobs(folder, study, inputs, {})
     survey, previous = run.survey("clean"), run.previous_survey()
     response = run.response()
-    lines = [f"{study.title}: {plural(len(study.notebooks), 'notebook')}", f"wave {inputs.wave}:", *_indented(survey.log)]
+    lines = [
+        f"{study.title}: {plural(len(study.notebooks), 'notebook')}",
+        f"wave {inputs.wave}:",
+        *_indented(survey.log),
+    ]
     if previous is not None:
         lines += [f"previous wave {inputs.previous_wave}:", *_indented(previous.log)]
     notes = dict.fromkeys(finding.text for finding in (*survey.findings, *response.findings))
-    return "\n".join([*lines, *_section("to know:", notes), *_section("to confirm:", _unconfirmed(run.codebook)), "Ready to run."])
+    return "\n".join(
+        [*lines, *_section("to know:", notes), *_section("to confirm:", _unconfirmed(run.codebook)), "Ready to run."]
+    )
 
 
 def _check_names(study: Study, codebook: Codebook) -> None:

@@ -108,7 +108,7 @@ class Study(Entry):
         for hypothesis in self.hypotheses:
             if hypothesis.result.partition("/")[0] not in names:
                 raise ValueError(
-                    f'hypothesis "{hypothesis.id}" asks "{hypothesis.result}", which is no notebook/result of the study. '
+                    f'hypothesis "{hypothesis.id}" asks "{hypothesis.result}", which is no result of the study. '
                     f"{did_you_mean(hypothesis.result.partition('/')[0], names)}"
                 )
         return self
@@ -142,7 +142,11 @@ def find_study(name: str) -> Path:
         With the nearest known names.
     """
     given = Path(name).expanduser()
-    places = [given, *(up / "studies" / name for up in (Path.cwd(), *Path.cwd().parents)), home() / "studies" / given.name]
+    places = [
+        given,
+        *(up / "studies" / name for up in (Path.cwd(), *Path.cwd().parents)),
+        home() / "studies" / given.name,
+    ]
     for place in places:
         if (place / "study.yml").is_file():
             return place.resolve()

@@ -47,7 +47,12 @@ class Inputs:
 
 
 def resolve_inputs(
-    folder: Path, study: Study, *, data: Mapping[str, str] | None = None, wave: str = "", previous_wave: str | None = None
+    folder: Path,
+    study: Study,
+    *,
+    data: Mapping[str, str] | None = None,
+    wave: str = "",
+    previous_wave: str | None = None,
 ) -> Inputs:
     """Find the files of a case.
 
@@ -70,11 +75,13 @@ def resolve_inputs(
     given = dict(data or {})
     for role in given:
         if role not in ROLES:
-            raise StudyError(f'--data {role}=…: there is no such file in a study. {did_you_mean(role, ROLES)}')
+            raise StudyError(f"--data {role}=…: there is no such file in a study. {did_you_mean(role, ROLES)}")
     wave = wave or study.wave
     previous = study.previous_wave if previous_wave is None else previous_wave
     if previous == wave:
-        raise StudyError(f'wave and previous_wave are both "{wave}". Name two different waves, or leave previous_wave empty.')
+        raise StudyError(
+            f'wave and previous_wave are both "{wave}". Name two different waves, or leave previous_wave empty.'
+        )
     frame = given.get("frame")
     return Inputs(
         responses=_given(given["responses"]) if "responses" in given else _of_wave(folder, study, wave, "responses"),

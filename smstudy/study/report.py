@@ -23,7 +23,10 @@ SECTIONS = {
     "10-quality": ("Who answered", "How many people answered, and whose answers could be used."),
     "20-scales": ("What was measured", "Whether the questions that belong together hang together."),
     "30-groups": ("Departments and change", "Scores with the range in which the true value plausibly lies."),
-    "40-drivers": ("What goes with the outcome", "Each driver with the others held constant. This is no proof of cause."),
+    "40-drivers": (
+        "What goes with the outcome",
+        "Each driver with the others held constant. This is no proof of cause.",
+    ),
     "50-segments": ("Kinds of respondents", "Whether people fall into groups, and who is in them."),
 }
 SUMMARY = "90-summary"
@@ -111,7 +114,7 @@ def render_report(run: Path, study: Study, inputs: Inputs) -> str:
     run : Path
         Folder with `results/`, `figures/` and `manifest.json`.
     """
-    blocks = {folder.name: _blocks(run, folder.name) for folder in sorted((run / "results").iterdir())}
+    blocks = {folder.name: _blocks(run, folder.name) for folder in sorted((run / "results").glob("*"))}
     everything = [block for part in blocks.values() for block in part]
     findings = _findings(everything)
     environment = Environment(

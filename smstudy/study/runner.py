@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from smstudy.engine.fingerprint import digest_file
+from smstudy.engine.manifest import verify
 from smstudy.engine.parameters import Parameter, check_parameters, declared_parameters, parse_parameter
 from smstudy.engine.schedule import Finished, Job, latest_run, run_jobs
 from smstudy.errors import DisclosureError, RunError, StudyError, did_you_mean
@@ -72,13 +73,18 @@ def latest_report(name: str, *, wave: str = "") -> Path:
     Raises
     ------
     RunError
-        If there is no complete run.
+        If there is no complete run, or a file of it was changed since.
     """
     folder = find_study(name)
     study = read_study(folder)
     found = latest_run(runs_folder(folder), case_name(study, wave or study.wave))
     if found is None:
         raise RunError(f"{folder.name} has no complete run of wave {wave or study.wave}. Type `smstudy run {name}`.")
+    changed = verify(found)
+    if changed:
+        raise RunError(
+            f"{found}: {changed[0]} was changed since the run was finished. Delete the folder and run again."
+        )
     return found / "report.html"
 
 

@@ -64,7 +64,9 @@ class StudyRun:
     def unit(self) -> str:
         """Variable that says which department somebody belongs to; StudyError if the study names none."""
         if not self.study.unit:
-            raise StudyError("study.yml names no unit. Name the variable that holds the department, or leave this notebook out.")
+            raise StudyError(
+                "study.yml names no unit. Name the variable that holds the department, or leave this notebook out."
+            )
         return self.study.unit
 
     @property
@@ -91,7 +93,9 @@ class StudyRun:
         names = {self.study.frame.unit: "unit", self.study.frame.headcount: "headcount"}
         absent = [name for name in names if name not in cells]
         if absent:
-            raise StudyError(f'{self.inputs.frame.name} has no column "{absent[0]}". {did_you_mean(absent[0], cells.columns)}')
+            raise StudyError(
+                f'{self.inputs.frame.name} has no column "{absent[0]}". {did_you_mean(absent[0], cells.columns)}'
+            )
         frame = cells.rename(columns=names)[["unit", "headcount"]]
         return frame.assign(headcount=pd.to_numeric(frame["headcount"], errors="coerce"))
 
@@ -154,7 +158,9 @@ class StudyRun:
         if self.output is not None:
             return {name: folder / "results" for name, folder in self.upstream.items()}
         if not self.study.synthetic:
-            raise StudyError(f"{self.folder.name}: results are only there inside a run. Type `smstudy run {self.folder.name}`.")
+            raise StudyError(
+                f"{self.folder.name}: results are only there inside a run. Type `smstudy run {self.folder.name}`."
+            )
         return {path.name: path for path in (definition.home() / "data" / "demo-organization" / "results").glob("*")}
 
     @cached_property

@@ -17,7 +17,6 @@ from smstudy.errors import CodebookError, did_you_mean
 Kind = Literal["id", "unit", "category", "item", "number", "date", "text", "multi-select", "weight"]
 Code = Annotated[str, BeforeValidator(lambda value: value if isinstance(value, (str, bool)) else f"{value}")]
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-CODED: tuple[Kind, ...] = ("unit", "category", "item", "multi-select")
 
 
 class Category(Entry):

@@ -97,7 +97,8 @@ def _check_columns(export: Export, codebook: Codebook) -> None:
         hints = "; ".join(f'"{v.column}" ({did_you_mean(v.column, export.cells.columns)})' for v in absent[:5])
         more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
         raise CodebookError(
-            f"{export.source}: the codebook names {plural(len(absent), 'column')} the export does not have: {hints}{more}. "
+            f"{export.source}: the codebook names {plural(len(absent), 'column')} "
+            f"the export does not have: {hints}{more}. "
             'Correct the codebook, or map the columns with "column:".'
         )
     doubled = [v.column for v in codebook.variables if v.column in doubled_headers(export)]
@@ -155,12 +156,14 @@ def _handle_unknown(text: pd.Series, unknown: pd.Series, variable: Variable, rea
     if variable.unknown_codes == "error":
         raise DataError(
             f'Column "{variable.column}" ({variable.kind}): {what} that the codebook does not know. '
-            f"Allowed: {_allowed(variable)}. Add it to the codebook, declare it missing, or set unknown_codes: keep or missing."
+            f"Allowed: {_allowed(variable)}. Add it to the codebook, declare it missing, or set unknown_codes: "
+            "keep or missing."
         )
     kept = variable.unknown_codes == "keep"
+    outcome = "kept as they are" if kept else "set to missing"
     finding = Finding(
         name="unknown_codes",
-        text=f'"{variable.label}": {what} that the codebook does not explain; {"kept as they are" if kept else "set to missing"}.',
+        text=f'"{variable.label}": {what} that the codebook does not explain; {outcome}.',
         severity="warning",
     )
     return (reasons if kept else reasons.mask(unknown, UNKNOWN)), [finding]

@@ -64,7 +64,7 @@ def test_two_runs_store_the_same_bytes(run_one: Callable[..., Executed]) -> None
 
 def test_a_parameter_arrives_as_it_was_given(write_notebook: Callable[..., Path], kernels: Kernels) -> None:
     text = "a\"b'c\\n\n{x}\t\u00e4\u2028\x27\x27\x27#"
-    nasty = {"s": text, "d": {"a\"": [1, 2.5, True, None, "x"]}, "f": 0.1, "none": None}
+    nasty = {"s": text, "d": {'a"': [1, 2.5, True, None, "x"]}, "f": 0.1, "none": None}
     show = "import json\nprint(json.dumps({'s': s, 'd': d, 'f': f, 'none': none}))"
     path = write_notebook("n", show, parameters="s = ''")
     done = execute(path, name="n", parameters=nasty, environment={}, timeout=60, kernels=kernels)

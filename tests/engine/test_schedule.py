@@ -286,9 +286,7 @@ def test_notebooks_that_do_not_need_each_other_run_side_by_side(make_job: MakeJo
     assert run(*jobs).executed == ("n0", "n1")
 
 
-def test_notebooks_that_took_long_begin_first(
-    make_job: MakeJob, run: Run, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_notebooks_that_took_long_begin_first(make_job: MakeJob, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     jobs = [make_job("a", "n"), make_job("b", "import time; time.sleep(3)")]
     run(*jobs)
     capsys.readouterr()

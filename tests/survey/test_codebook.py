@@ -12,6 +12,8 @@ ANSWERS = [{"value": i, "label": f"answer {i}"} for i in range(1, 6)]
 UNORDERED = [{"value": "a", "label": "a"}, {"value": "b", "label": "b"}]
 TWICE = [{"value": 1, "label": "a"}, {"value": 1, "label": "b"}]
 AMBIGUOUS = [{"value": 1, "label": "2"}, {"value": 2, "label": "3"}]
+SCALE = {"name": "s", "items": ["q1"]}
+PAIR = ["q1", "q2"]
 SHORTER = {"kind": "item", "categories": ANSWERS[:4]}
 ITEM = {"kind": "item", "categories": "agree"}
 
@@ -42,8 +44,8 @@ def test_a_variable_stands_in_the_column_of_its_name_unless_said_otherwise():
         ([{"name": "q1", "kind": "number", "reverse": True}], {}, "reversed"),
         ([{"name": "q1", **ITEM}], {"scales": [{"name": "s", "items": ["q2"]}]}, "Allowed: q1"),
         ([{"name": "q1", **ITEM}], {"scales": [{"name": "s", "items": ["q1", "q1"]}]}, "twice"),
-        ([{"name": "q1", **ITEM}, {"name": "q2", **SHORTER}], {"scales": [{"name": "s", "items": ["q1", "q2"]}]}, "mixes"),
-        ([{"name": "q1", **ITEM}], {"scales": [{"name": "s", "items": ["q1"], "min_answered": 2}]}, "less than or equal"),
+        ([{"name": "q1", **ITEM}, {"name": "q2", **SHORTER}], {"scales": [{"name": "s", "items": PAIR}]}, "mixes"),
+        ([{"name": "q1", **ITEM}], {"scales": [{**SCALE, "min_answered": 2}]}, "less than or equal"),
         ([], {}, "at least 1"),
     ],
 )  # fmt: skip
