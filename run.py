@@ -159,6 +159,7 @@ def set_up() -> None:
                 f"package index pip is set to (pip config list), and type the same again; more in {LOG}"
             )
         succeeds("-m", "compileall", "-q", "smstudy")
+        succeeds("-c", "import matplotlib.font_manager")  # builds its font cache, which talks when first built
         STAMP.write_text("\n".join(wanted), encoding="utf-8")
         print(f"The environment is ready after {time.monotonic() - started:.0f} s.", flush=True)
 

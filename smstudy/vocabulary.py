@@ -87,6 +87,7 @@ TIDY: dict[str, Column] = {
     # clustering
     "silhouette": Column("Silhouette", "mean silhouette width", "bounded"),
     "gap": Column("Gap", "gap statistic"),
+    "gap_error": Column("SE of gap", "simulation error of the gap statistic"),
     "stability": Column("Stability", "mean bootstrap Jaccard similarity of the least stable group", "bounded"),
     "std_mean": Column("z", "mean in standard deviations from the mean of all respondents"),
     "effect_size": Column("Effect", "effect size, named in the note"),

@@ -33,8 +33,8 @@ NO_GROUPS = "no stable groups"
 TOO_LITTLE = "too little data"
 COUNTS = "counts"
 COLUMNS = {
-    "k": int, "stability": float, "silhouette": float, "gap": float, "statistic": float, "p_value": float,
-    "p_adjusted": float, "verdict": str,
+    "k": int, "stability": float, "silhouette": float, "gap": float, "gap_error": float, "statistic": float,
+    "p_value": float, "p_adjusted": float, "verdict": str,
 }  # fmt: skip
 NOTHING = pd.DataFrame(columns=list(COLUMNS)).astype(COLUMNS)
 
@@ -90,7 +90,8 @@ def choose_k(
     A number of groups counts only if its least stable group comes back in bootstrap samples (mean Jaccard similarity of
     at least .75), if it fits better than in samples from one single group with the same correlations and answer
     categories (p < .05, corrected for the numbers tried), and if no group is too small to be shown. Of several numbers
-    that count, the one that beats one group most clearly is taken. Silhouette and gap do not decide.
+    that count, the smallest whose gap is within one simulation error of the largest is taken. The silhouette does not
+    decide.
 
     Parameters
     ----------
@@ -126,15 +127,14 @@ def choose_k(
     References
     ----------
     Stability: Hennig (2007), R fpc::clusterboot. Gap: Tibshirani, Walther & Hastie (2001), R cluster::clusGap with
-    d.power = 2. Null of one group, and taking the number that exceeds it most: Hennig & Lin (2015), Statistics and
-    Computing 25, 821-833.
+    d.power = 2. Null of one group: Hennig & Lin (2015), Statistics and Computing 25, 821-833. The rule for the
+    smallest gap within an error: as "globalSEmax" of R cluster::maxSE, among the numbers that count.
     """
     sample = complete_sample(data, variables)
     ks = _checked(ks, sample, n_boot, n_null)
     little = len(sample.frame) < ENOUGH or sample.frame.shape[1] < 2
     rows = NOTHING if little else _rows(sample, ks, seed, n_boot, n_null, privacy_of(data).min_n)
-    counting = rows[rows["verdict"] == COUNTS]
-    k = int(counting.loc[counting["statistic"].idxmax(), "k"]) if len(counting) else 1
+    k = _clearest(rows)
     verdict = TOO_LITTLE if little else f"{k} groups" if k > 1 else NO_GROUPS
     return GroupChoice(
         title="How many groups of respondents?",
@@ -148,6 +148,15 @@ def choose_k(
         n=len(sample.frame),
         n_dropped=sample.n_dropped,
     )
+
+
+def _clearest(rows: pd.DataFrame) -> int:
+    """The number of groups to take, 1 if none."""
+    counting = rows[rows["verdict"] == COUNTS]
+    if counting.empty:
+        return 1
+    top = counting.loc[counting["gap"].idxmax()]
+    return int(counting.loc[counting["gap"] >= top["gap"] - top["gap_error"], "k"].min())
 
 
 def null_statistics(samples: Array, ks: Sequence[int], rng: np.random.Generator) -> Array:
@@ -189,7 +198,7 @@ def p_values(statistics: Array) -> tuple[Array, Array]:
     return single, largest
 
 
-def gap(z: Array, ks: Sequence[int], rng: np.random.Generator) -> Array:
+def gap(z: Array, ks: Sequence[int], rng: np.random.Generator) -> tuple[Array, Array]:
     """Gap statistic of each k: how much the log within sum of squares falls short of uniform samples.
 
     Reference samples are uniform over the box of the principal components.
@@ -200,15 +209,16 @@ def gap(z: Array, ks: Sequence[int], rng: np.random.Generator) -> Array:
 
     Returns
     -------
-    array, shape (number of ks,)
+    tuple of two arrays, shape (number of ks,)
+        The gaps, and their simulation errors as R cluster::clusGap has them.
     """
     axes = np.linalg.svd(z - z.mean(axis=0), full_matrices=False)[2]
     turned = z @ axes.T
     low, high = turned.min(axis=0), turned.max(axis=0)
     uniform = rng.uniform(low, high, size=(N_REFERENCE, *z.shape)) @ axes
-    logs = [np.log(fit_many(uniform, k, rng, starts=STARTS).within).mean() for k in ks]
+    logs = np.array([np.log(fit_many(uniform, k, rng, starts=STARTS).within) for k in ks])
     own = [np.log(fit_many(z[None], k, rng, starts=N_INIT).within[0]) for k in ks]
-    return np.array(logs) - np.array(own)
+    return logs.mean(axis=1) - np.array(own), np.sqrt(1 + 1 / N_REFERENCE) * logs.std(axis=1, ddof=1)
 
 
 def _rows(sample: Sample, ks: Sequence[int], seed: int, n_boot: int, n_null: int, min_n: int) -> pd.DataFrame:
@@ -220,11 +230,11 @@ def _rows(sample: Sample, ks: Sequence[int], seed: int, n_boot: int, n_null: int
         single, largest = p_values(statistics)
         fits = [fit(z, k, seed=seed, n_init=N_INIT) for k in ks]
         stable = [bootstrap_stability(z, place, c, n_boot=n_boot, rng=boot_rng).min() for c, place, _ in fits]
-        gaps = gap(z, ks, gap_rng)
+        gaps, gap_errors = gap(z, ks, gap_rng)
     sizes = [np.bincount(place, minlength=k) for k, (_, place, _) in zip(ks, fits, strict=True)]
     widths = [silhouettes(z, place, k) @ size / len(z) for k, size, (_, place, _) in zip(ks, sizes, fits, strict=True)]
     verdicts = [_verdict(s, p, size.min() >= min_n) for s, p, size in zip(stable, largest, sizes, strict=True)]
-    columns = (list(ks), stable, widths, gaps, statistics[0], single, largest, verdicts)
+    columns = (list(ks), stable, widths, gaps, gap_errors, statistics[0], single, largest, verdicts)
     return pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)))
 
 
@@ -270,7 +280,7 @@ def _refuse_repetition(sample: Sample) -> None:
 
 def _findings(verdict: str) -> list[Finding]:
     texts = {
-        NO_GROUPS: "No number of groups is stable and better than one group: respondents differ by degree, not kind.",
+        NO_GROUPS: "No number of groups is settled as stable and better than one group.",
         TOO_LITTLE: f"Groups cannot be looked for: that needs {ENOUGH} complete rows and two variables that vary.",
     }
     return [Finding(name=verdict.replace(" ", "_"), text=texts[verdict], severity="info")] if verdict in texts else []
@@ -281,6 +291,7 @@ def _note(sample: Sample, labels: Mapping[str, str], n_boot: int, n_null: int) -
     return (
         f"k-means on standardized {words}. Stability: mean Jaccard similarity of the least stable group over "
         f"{n_boot} bootstrap samples, at least .75 is needed. p: against {n_null} samples from one group with the same "
-        "correlations and answer categories, corrected for all numbers tried. Of the numbers that pass both, the one "
-        "that exceeds one group most is taken."
+        "correlations and answer categories, corrected for all numbers tried; Statistic: how far the fit exceeds "
+        "that of these samples, in their standard deviations. Of the numbers that pass both, the smallest "
+        "whose gap is within one simulation error of the largest is taken."
     )

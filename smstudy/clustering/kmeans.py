@@ -28,6 +28,7 @@ from smstudy.survey.dataset import Data, frame_of, labels_of, privacy_of
 Array = NDArray[np.float64]
 MODEL = "smstudy k-means segmentation 1"
 STARTS = 3
+FEWEST_REPEATS = 20
 ROWS_AT_ONCE = 200_000
 
 
@@ -192,6 +193,7 @@ def kmeans(
     Hartigan & Wong (1979), Applied Statistics 28, 100-108; starts: k-means++ of Arthur & Vassilvitskii (2007).
     Agrees with R stats::kmeans on scale()d data and cluster::silhouette (tests/reference/clustering.R).
     """
+    _check_options(seed, n_init, n_boot, conf_level)
     sample = complete_sample(data, variables)
     _check(sample, k, privacy_of(data))
     z = sample.z
@@ -374,6 +376,14 @@ def _score(model: Mapping[str, object], data: Data) -> pd.DataFrame:
     names = np.array(model["segments"], dtype=object)
     nearest = np.where(complete, names[np.where(complete[:, None], distances, 0.0).argmin(axis=1)], None)
     return pd.DataFrame({".cluster": nearest, ".distance": distances.min(axis=1)}, index=frame.index)
+
+
+def _check_options(seed: int, n_init: int, n_boot: int, conf_level: float) -> None:
+    for name, value, least in (("seed", seed, 0), ("n_init", n_init, 1), ("n_boot", n_boot, FEWEST_REPEATS)):
+        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+            raise DataError(f"{name} = {value} cannot be used. Give a whole number of at least {least}.")
+    if not isinstance(conf_level, float) or not 0.5 <= conf_level < 1:
+        raise DataError(f"conf_level = {conf_level} is no level. Give a share from 0.5 to below 1, such as 0.95.")
 
 
 def _check(sample: Sample, k: int, privacy: Privacy) -> None:

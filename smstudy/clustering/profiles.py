@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from scipy.stats import norm, ttest_ind_from_stats
-from statsmodels.stats.multitest import multipletests
 
 from smstudy.clustering.kmeans import Segmentation, assign
 from smstudy.clustering.sample import numeric_column
 from smstudy.display import apa, figures
 from smstudy.display.prose import join_words
 from smstudy.errors import DataError, did_you_mean
+from smstudy.inference.multiplicity import holm
 from smstudy.privacy import Privacy
 from smstudy.result import Finding, Result
 from smstudy.survey.dataset import Data, frame_of, privacy_of
@@ -128,7 +128,11 @@ def profile(
     hidden = [assigned.labels.get(name, name) for name, table in tables.items() if table is None]
     return Profile(
         title="Profile of the segments",
-        note=_note([assigned.labels.get(name, name) for name in names if name in formed_on], bool(shares)),
+        note=_note(
+            [assigned.labels.get(name, name) for name in names if name in formed_on],
+            any(outside.values()),
+            bool(shares),
+        ),
         findings=(*assigned.findings, *_findings(hidden)),
         labels=assigned.labels,
         privacy=privacy,
@@ -251,7 +255,7 @@ def _corrected(rows: pd.DataFrame, with_groups: bool) -> pd.DataFrame:
     rows = rows.assign(hidden=rows["hidden"].eq(True)) if "hidden" in rows else rows
     tested = rows["p_value"].notna()
     if tested.any():
-        rows.loc[tested, "p_adjusted"] = multipletests(rows.loc[tested, "p_value"], method="holm")[1]
+        rows.loc[tested, "p_adjusted"] = holm(rows.loc[tested, "p_value"].to_numpy(float))
     return rows.astype({name: float for name in order if name not in ("term", "group", "segment")})
 
 
@@ -262,12 +266,15 @@ def _findings(hidden: Sequence[str]) -> list[Finding]:
     return [Finding(name="categories_hidden", text=text, severity="info")]
 
 
-def _note(circular: Sequence[str], with_shares: bool) -> str:
+def _note(circular: Sequence[str], tested: bool, with_shares: bool) -> str:
     parts = ["z: distance of the segment's mean from everybody's mean in standard deviations."]
     if circular:
         words = join_words(circular)
         parts.append(f"The segments were formed on {words}: they differ there by construction, so no test is given.")
-    parts.append("Tests: Welch's t, segment against all others, respondents taken as independent; Holm's correction.")
+    if tested:
+        parts.append(
+            "Tests: Welch's t, segment against all others, respondents taken as independent; Holm's correction."
+        )
     if with_shares:
         parts.append("Categories: share within the segment, tested by adjusted residuals; small ones put together.")
     return " ".join(parts)

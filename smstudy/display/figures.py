@@ -93,14 +93,14 @@ def bars(ax: Axes, frame: pd.DataFrame, *, value: str, labels: Labels, title: st
 
 def changes(ax: Axes, frame: pd.DataFrame, *, labels: Labels, title: str) -> Axes:
     """Draw the previous and the present value of each row, joined by a line."""
-    rows = _drawn(frame, ["previous", "estimate"])
+    rows = _drawn(frame, ["previous", "mean"])
     if rows.empty:
         return nothing(ax, frame, labels=labels, title=title)
     places = range(len(rows))[::-1]
     with style():
-        ax.hlines(places, rows["previous"], rows["estimate"], color=QUIET, linewidth=1.5)
+        ax.hlines(places, rows["previous"], rows["mean"], color=QUIET, linewidth=1.5)
         ax.plot(rows["previous"], places, MARKERS[1], color=QUIET, label="previous wave", linestyle="none")
-        ax.plot(rows["estimate"], places, MARKERS[0], color=PALETTE[1], label="this wave", linestyle="none")
+        ax.plot(rows["mean"], places, MARKERS[0], color=PALETTE[1], label="this wave", linestyle="none")
         _legend(ax)
         _widen(ax, LEAST_SPAN)
         return _finish(ax, places, _names(rows, labels), title=title, xlabel="Mean score")

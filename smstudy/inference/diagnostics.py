@@ -28,8 +28,8 @@ def variance_inflation(covariance: Array, terms: Sequence[str]) -> Array:
     Returns
     -------
     array, shape (p,)
-        VIF of a term with one coefficient, GVIF^(1/df) of a term with df; missing for the constant, and if there is
-        only one term.
+        VIF of a term with one coefficient, GVIF^(1/df) of a term with df; missing for the constant, if there is only
+        one term, and without a constant, where it says nothing sensible.
 
     References
     ----------
@@ -44,7 +44,7 @@ def variance_inflation(covariance: Array, terms: Sequence[str]) -> Array:
     names = np.array(terms)
     rest = names != INTERCEPT
     values = np.full(len(names), np.nan)
-    if len(set(names[rest])) < 2:
+    if len(set(names[rest])) < 2 or rest.all():
         return values
     errors = np.sqrt(np.diag(covariance))
     correlation = covariance / np.outer(errors, errors)

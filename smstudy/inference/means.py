@@ -54,8 +54,8 @@ def mean_interval(x: np.ndarray, *, conf_level: float = 0.95) -> Estimate:
 def overlapping_change(before: np.ndarray, after: np.ndarray, *, conf_level: float = 0.95) -> Estimate:
     """Estimate the change of a mean between two waves that share some respondents.
 
-    Everybody counts; those in both waves as pairs. With nobody in both it is Welch's test, with everybody in both the
-    paired t test.
+    Everybody counts; those in both waves as pairs, if there are at least three. With nobody in both it is Welch's test,
+    with everybody in both the paired t test.
 
     Parameters
     ----------

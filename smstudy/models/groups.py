@@ -15,7 +15,7 @@ from smstudy.inference.means import Estimate, mean_interval, overlapping_change
 from smstudy.inference.multiplicity import benjamini_hochberg
 from smstudy.privacy import Privacy
 from smstudy.result import Finding, Result
-from smstudy.survey.dataset import Survey
+from smstudy.survey.dataset import Survey, need_survey
 from smstudy.survey.disclosure import NO_GROUP, group_names, hidden_groups, protect
 
 EVERYBODY = "Everybody"
@@ -70,7 +70,7 @@ class WaveChanges(Result):
 
     def layout(self, shown: pd.DataFrame) -> pd.DataFrame:
         """Leave out the columns that only computations need."""
-        return shown[["term", "group", "n_previous", "n", "previous", "estimate", "difference", "conf_low", "conf_high",
+        return shown[["term", "group", "n_previous", "n", "previous", "mean", "difference", "conf_low", "conf_high",
                       "p_adjusted", "verdict"]]  # fmt: skip
 
 
@@ -97,7 +97,7 @@ def by_group(survey: Survey, scores: Sequence[str], unit: str) -> GroupScores:
     DataError
         If a score or the unit is not there.
     """
-    survey = _grouped(survey, unit)
+    survey = _grouped(need_survey(survey, "by_group"), unit)
     columns = [survey.column(name).astype(float) for name in scores]
     rows = pd.concat([_score_rows(values, survey.column(unit), name) for name, values in zip(scores, columns)])
     table, findings = _protected(rows, hidden_groups(survey, unit), survey.privacy)
@@ -139,7 +139,8 @@ def changes(
     See `smstudy.inference.means.overlapping_change`.
     """
     if previous is None:
-        return _no_previous(survey)
+        return _no_previous(need_survey(survey, "changes"))
+    survey, previous = need_survey(survey, "changes"), need_survey(previous, "changes")
     if unit:
         survey, previous = _grouped(survey, unit), _grouped(previous, unit)
     pieces = [_changes_of(name, survey, previous, person, unit) for name in scores]
@@ -168,7 +169,7 @@ def _title(survey: Survey, previous: Survey, scores: Sequence[str], unit: str) -
 
 
 def _no_previous(survey: Survey) -> WaveChanges:
-    columns = ["term", "group", "n_previous", "n", "previous", "estimate", "difference", "conf_low", "conf_high",
+    columns = ["term", "group", "n_previous", "n", "previous", "mean", "difference", "conf_low", "conf_high",
                "p_adjusted", "verdict"]  # fmt: skip
     text = "There is no previous wave, so nothing can be said about change."
     return WaveChanges(
@@ -287,7 +288,7 @@ def _change_row(part: pd.DataFrame) -> dict[str, float]:
         "n_previous": int((~np.isnan(before)).sum()),
         "n": int((~np.isnan(after)).sum()),
         "previous": _mean(before),
-        "estimate": _mean(after),
+        "mean": _mean(after),
         "difference": change.estimate,
         **{key: value for key, value in change._asdict().items() if key != "estimate"},
     }

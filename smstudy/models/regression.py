@@ -17,7 +17,7 @@ from smstudy.display import figures, rules
 from smstudy.display.prose import join_words
 from smstudy.errors import DataError, DisclosureError, StudyError, did_you_mean
 from smstudy.inference.covariance import NAMES, Kind, check_kind, clustered, robust
-from smstudy.inference.design import INTERCEPT, Design, build_design
+from smstudy.inference.design import INTERCEPT, POOLED, Design, build_design
 from smstudy.inference.diagnostics import breusch_pagan, cooks_distance, describes_too_few, variance_inflation
 from smstudy.inference.formula import Formula, parse_formula
 from smstudy.inference.least_squares import least_squares
@@ -26,7 +26,7 @@ from smstudy.inference.threads import one_thread
 from smstudy.privacy import Privacy
 from smstudy.result import Finding, Result, Rows
 from smstudy.survey.dataset import Data, frame_of, labels_of, privacy_of
-from smstudy.survey.disclosure import NO_GROUP, POOLED, pool_hidden
+from smstudy.survey.disclosure import NO_GROUP, pool_hidden
 
 Array = NDArray[np.float64]
 Family = Literal["linear", "logit"]

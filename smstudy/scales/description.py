@@ -20,6 +20,7 @@ from smstudy.scales.reliability import cronbach_alpha
 from smstudy.survey.dataset import Data, Survey, frame_of, labels_of, privacy_of
 
 LEAST = 3
+ROUNDING = 1e-10
 DIAGONAL = apa.EMPTY
 EXTREMES = ("minimum", "maximum")
 TABLE_1 = ("n", "mean", "std_dev", "alpha")
@@ -198,6 +199,8 @@ def _chosen(data: Data, variables: Sequence[str]) -> pd.DataFrame:
             raise DataError(f'There is no variable or score "{name}". {did_you_mean(name, map(str, answers))}')
         if not pd.api.types.is_numeric_dtype(answers[name]):
             raise DataError(f'"{name}" holds no numbers. Only items, numbers and scores can be described by a mean.')
+        if np.isinf(answers[name].astype(float)).any():
+            raise DataError(f'"{name}" holds an infinite number. Set it to missing first.')
     return answers[names].astype(float)
 
 
@@ -249,7 +252,7 @@ def _p_value(r: float, n: int) -> float:
 
 def _pearson(both: np.ndarray) -> float:
     """Pearson's r of two columns; missing for fewer than three rows or a constant column."""
-    if len(both) < LEAST or (np.ptp(both, axis=0) == 0).any():
+    if len(both) < LEAST or (np.ptp(both, axis=0) <= ROUNDING * np.abs(both).max(axis=0)).any():
         return float("nan")
     scaled = both - both.mean(axis=0)
     scaled /= np.sqrt((scaled**2).sum(axis=0))

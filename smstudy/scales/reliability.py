@@ -29,7 +29,7 @@ from smstudy.privacy import Privacy
 from smstudy.result import Finding, Result
 from smstudy.scales.scoring import items_of, scales_of
 from smstudy.survey.codebook import Scale
-from smstudy.survey.dataset import Data, Survey, labels_of, privacy_of
+from smstudy.survey.dataset import Data, Survey, labels_of, need_survey, privacy_of
 
 Missing = Literal["pairwise", "listwise"]
 
@@ -78,7 +78,7 @@ class Reliability(Result):
     missing: str
     rows: pd.DataFrame = field(repr=False)
 
-    picture = partial(figures.estimates, value="item_rest")
+    picture = staticmethod(partial(figures.estimates, value="item_rest"))
 
     def tidy(self) -> pd.DataFrame:
         """One row per item; conf_low and conf_high are the interval of the item-rest correlation."""
@@ -99,7 +99,7 @@ class ReliabilityTable(Result):
     conf_level: float
     rows: pd.DataFrame = field(repr=False)
 
-    picture = partial(figures.estimates, value="alpha", ends=("alpha_low", "alpha_high"))
+    picture = staticmethod(partial(figures.estimates, value="alpha", ends=("alpha_low", "alpha_high")))
 
     def tidy(self) -> pd.DataFrame:
         """One row per scale; n counts respondents with an answer to at least one item."""
@@ -267,6 +267,7 @@ def reliability(data: Survey, scales: Sequence[str] | None = None, *, conf_level
         If a name is no scale, or the codebook has none.
     """
     _check_level(conf_level)
+    need_survey(data, "reliability")
     judged = [_judge(data, scale, conf_level) for scale in scales_of(data, scales)]
     two = any(row["n_items"] == 2 for row, _ in judged)
     return ReliabilityTable(
@@ -307,9 +308,17 @@ def _battery(items: Data, scale: str | None, conf_level: float, missing: Missing
         answers=used,
         missing_share=np.isnan(values).mean(axis=0),
         missing=missing,
-        labels=labels_of(items),
+        labels=_labels(items),
         privacy=privacy_of(items),
     )
+
+
+def _labels(items: Data) -> Mapping[str, str]:
+    """Labels of the items, those that were turned round marked: their means are read the other way."""
+    if not isinstance(items, Survey):
+        return {}
+    turned = {v.name: f"{v.label} (turned round)" for v in items.codebook.variables if v.reverse}
+    return {**items.codebook.labels, **turned}
 
 
 def _check_level(conf_level: float) -> None:

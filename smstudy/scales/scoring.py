@@ -13,7 +13,7 @@ from smstudy.display.prose import join_words, plural
 from smstudy.errors import CodebookError, DataError
 from smstudy.result import Finding, Result
 from smstudy.survey.codebook import Scale, answer_range
-from smstudy.survey.dataset import Survey
+from smstudy.survey.dataset import Survey, need_survey
 
 Answers = TypeVar("Answers", pd.Series, pd.DataFrame, np.ndarray)
 ROUNDING = 1e-9
@@ -119,7 +119,7 @@ def score(data: Survey, scales: Sequence[str] | None = None) -> Scores:
     DataError
         If an item is not in the data, or an answer lies outside the categories of the codebook.
     """
-    chosen = scales_of(data, scales)
+    chosen = scales_of(need_survey(data, "score"), scales)
     items = {scale.name: items_of(data, scale.name) for scale in chosen}
     scores = pd.DataFrame({scale.name: _person_scores(items[scale.name], scale) for scale in chosen})
     names = join_words([scale.name for scale in chosen])

@@ -14,6 +14,7 @@ from smstudy.study.definition import Hypothesis
 SUPPORTED, NOT_SUPPORTED = "supported", "not supported"
 TOO_LITTLE, NOT_TESTED = "too little data", "not tested"
 GROUP_VERDICTS = {"no stable groups": NOT_SUPPORTED, "too little data": TOO_LITTLE}
+LEVEL = 0.05
 Record = Mapping[str, object]
 
 
@@ -80,10 +81,20 @@ def _by_interval(hypothesis: Hypothesis, record: Record) -> dict[str, object]:
     estimate, low, high = numbers
     little = any(finding["name"] == TOO_LITTLE.replace(" ", "_") for finding in record["findings"])
     verdict = TOO_LITTLE if little else _verdict(hypothesis, estimate, low, high)
+    uncertain = _fails_correction(rows[0])
+    if verdict == SUPPORTED and uncertain:
+        verdict = TOO_LITTLE
     level = f"{record['glance'].get('conf_level', 0.95):.0%}"
     least = f"smallest effect of interest {number(hypothesis.smallest)}"
-    reason = f"{number(estimate)}, {level} interval {interval(low, high)}; {least}"
+    corrected = "; not certain once corrected for all comparisons of its table" if uncertain else ""
+    reason = f"{number(estimate)}, {level} interval {interval(low, high)}; {least}{corrected}"
     return {"verdict": verdict, "reason": reason, "estimate": estimate, "conf_low": low, "conf_high": high}
+
+
+def _fails_correction(row: Mapping[str, object]) -> bool:
+    """Say whether the table the number stands in corrects for its comparisons, and the number does not survive it."""
+    p_adjusted = row.get("p_adjusted")
+    return p_adjusted is not None and not pd.isna(p_adjusted) and p_adjusted >= LEVEL
 
 
 def _verdict(hypothesis: Hypothesis, estimate: float, low: float, high: float) -> str:

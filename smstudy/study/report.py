@@ -52,7 +52,7 @@ COLUMNS = {
     },
     "WaveChanges": {
         "term": "Score", "group": "Group", "n_previous": "People before", "n": "People now", "previous": "Mean before",
-        "estimate": "Mean now", "difference": "Change", "conf_low": "95% interval", "verdict": "Verdict",
+        "mean": "Mean now", "difference": "Change", "conf_low": "95% interval", "verdict": "Verdict",
     },
     "Regression": {
         "term": "Driver", "estimate": "Points of the outcome per point", "conf_low": "95% interval",

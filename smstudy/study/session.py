@@ -110,15 +110,11 @@ class StudyRun:
         if self.inputs.previous_responses is None:
             return None
         raw = self._decoded(self.inputs.previous_responses, self.inputs.previous_wave)
-        return score(_cleaned(raw, quality_card(raw), self.study).survey).survey
+        return score(_cleaned(raw, self.study).survey).survey
 
     def quality(self) -> QualityCard:
-        """Check the quality of the answers that entered.
-
-        Where so few were removed that the flow hides how many entered, the answers that are left are checked instead.
-        """
-        removed = len(self._raw.answers) - len(self._cleaning.survey.answers)
-        return quality_card(self._cleaning.survey) if 0 < removed < self.privacy.min_n else self._quality
+        """Check the quality of the answers that are left: of previews and of those who refused nothing is told."""
+        return quality_card(self._cleaning.survey)
 
     def response(self) -> Response:
         """Compare the respondents that are left with the head counts."""
@@ -168,12 +164,8 @@ class StudyRun:
         return self._decoded(self.inputs.responses, self.inputs.wave)
 
     @cached_property
-    def _quality(self) -> QualityCard:
-        return quality_card(self._raw)
-
-    @cached_property
     def _cleaning(self) -> Cleaning:
-        return _cleaned(self._raw, self._quality, self.study)
+        return _cleaned(self._raw, self.study)
 
     @cached_property
     def _clean(self) -> Survey:
@@ -235,9 +227,9 @@ def _response_of_all(survey: Survey, frame: pd.DataFrame | None) -> Response:
     )
 
 
-def _cleaned(raw: Survey, quality: QualityCard, study: definition.Study) -> Cleaning:
+def _cleaned(raw: Survey, study: definition.Study) -> Cleaning:
     """Apply the rules; what reading the export found goes with the flow of respondents."""
-    cleaning = clean(with_flags(raw, quality), study.rules)
+    cleaning = clean(with_flags(raw, quality_card(raw)), study.rules)
     return replace(cleaning, findings=(*raw.findings, *cleaning.findings))
 
 

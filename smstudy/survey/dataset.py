@@ -60,6 +60,16 @@ class Survey:
 Data = Survey | pd.DataFrame
 
 
+def need_survey(data: Data, what: str) -> Survey:
+    """Give the survey back; DataError if it is a bare frame, which has no codebook."""
+    if not isinstance(data, Survey):
+        raise DataError(
+            f"{what} needs a Survey, because it reads the codebook. Get one from open_study(...).survey(), "
+            "or from decode(read_export(FILE), read_codebook(FILE))."
+        )
+    return data
+
+
 def frame_of(data: Data) -> pd.DataFrame:
     """The answers of a survey, or the frame itself."""
     return data.answers if isinstance(data, Survey) else data

@@ -14,13 +14,13 @@ import pandas as pd
 from scipy.optimize import linprog
 
 from smstudy.errors import DataError, DisclosureError, did_you_mean
+from smstudy.inference.design import POOLED
 from smstudy.privacy import Privacy
 from smstudy.result import Finding
 from smstudy.survey.dataset import Data, Survey
 
 ALL = "all"
 NO_GROUP = "(not stated)"
-POOLED = "(small groups)"
 
 
 class Protected(NamedTuple):

@@ -194,7 +194,7 @@ class QualityCard(Result):
     indices: Rows
     flags: Rows
 
-    picture: ClassVar[Callable[..., Axes]] = partial(figures.bars, value="share")
+    picture: ClassVar[Callable[..., Axes]] = staticmethod(partial(figures.bars, value="share"))
 
     def tidy(self) -> pd.DataFrame:
         """One row per index and one for any of them: term, threshold, n flagged, share, reason."""

@@ -22,6 +22,22 @@ def test_four_planted_segments_are_found(seed, planted):
     assert choice.verdict == "4 groups" and choice.k == 4
 
 
+CORNERS = {
+    "tetrahedron": [[0, 0, 0], [4, 0, 0], [0, 4, 0], [0, 0, 4]],
+    "square": [[0, 0], [5, 0], [0, 5], [5, 5]],
+    "two": [[0, 0, 0], [3, 3, 3]],
+    "five": [[0, 0, 0, 0], [4, 0, 0, 0], [0, 4, 0, 0], [0, 0, 4, 0], [0, 0, 0, 4]],
+}
+
+
+@pytest.mark.parametrize("shape", CORNERS)
+def test_clear_groups_are_counted_right_wherever_they_lie(shape):
+    corners, rng = np.array(CORNERS[shape], dtype=float), np.random.default_rng(0)
+    values = np.vstack([corner + rng.normal(size=(60, corners.shape[1])) for corner in corners])
+    frame = pd.DataFrame(values, columns=list("abcd")[: corners.shape[1]])
+    assert choose_k(frame, list(frame), seed=1, **QUICK).k == len(corners)
+
+
 @pytest.mark.parametrize("shift", [0.0, 1.0])
 def test_one_group_has_no_stable_groups(shift, one_group):
     choice = choose_k(one_group(280, 11, shift=shift), SCALES, seed=1, **QUICK)
@@ -57,7 +73,7 @@ def test_same_seed_gives_the_same_result(one_group):
 
 def test_within_sum_of_squares_enters_the_gap_as_in_clusgap(reference, reference_data):
     z = standardize(reference_data[["adoption", "readiness", "concerns", "usefulness"]].to_numpy())
-    gaps = gap(z, [2, 3, 4, 5], np.random.default_rng(1))
+    gaps, _ = gap(z, [2, 3, 4, 5], np.random.default_rng(1))
     expected = np.array(reference["log_within"][1:])
     logs = np.log([fit["within"] for fit in reference["fits"]])
     np.testing.assert_allclose(logs - np.log(2), expected, atol=1e-10)  # clusGap halves every sum of squares

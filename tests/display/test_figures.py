@@ -37,8 +37,8 @@ def frame(names=("a", "b", "c"), **columns):
     made = {
         "term": names, "group": names, "segment": names, "reason": names, "k": range(2, 2 + n), "estimate": middle,
         "conf_low": middle - 0.1, "conf_high": middle + 0.1, "share": np.linspace(0.1, 0.9, n), "std_mean": middle,
-        "previous": middle + 0.05, "n_after": np.arange(n)[::-1] + 50, "n_removed": np.arange(n), "stability": 0.8,
-        "p_adjusted": 0.01,
+        "previous": middle + 0.05, "mean": middle, "n_after": np.arange(n)[::-1] + 50, "n_removed": np.arange(n),
+        "stability": 0.8, "p_adjusted": 0.01,
     }  # fmt: skip
     return pd.DataFrame({**made, **columns})
 
@@ -168,7 +168,7 @@ def test_zero_is_marked_only_where_it_is_in_sight():
 
 
 def test_a_small_change_does_not_fill_the_picture():
-    low, high = drawn(figures.changes, frame(estimate=[3.0, 3.01, 3.02], previous=[3.01, 3.02, 3.0])).get_xlim()
+    low, high = drawn(figures.changes, frame(mean=[3.0, 3.01, 3.02], previous=[3.01, 3.02, 3.0])).get_xlim()
     assert high - low >= figures.LEAST_SPAN
 
 

@@ -133,3 +133,11 @@ def test_a_study_without_hypotheses_has_an_empty_table():
 def test_every_hypothesis_gets_one_row_in_order():
     given = [Hypothesis(id=f"H{i}", statement="S", result="n/r", term="support") for i in (3, 1, 2)]
     assert decide(given, {}).tidy()["term"].tolist() == ["H3", "H1", "H2"]
+
+
+def test_what_does_not_survive_the_correction_of_its_table_is_not_supported():
+    row = {"term": "support", "difference": 0.3, "conf_low": 0.01, "conf_high": 0.59, "p_adjusted": 0.2}
+    claim = Hypothesis(id="H1", statement="More.", result="30-groups/changes", term="support", smallest=0.1)
+    verdicts = decide([claim], {"30-groups/changes": {"tidy": [row], "glance": {}, "findings": []}}).tidy()
+    assert verdicts["verdict"].tolist() == ["too little data"]
+    assert "corrected for all comparisons" in verdicts["reason"][0]
