@@ -172,7 +172,9 @@ class Result(ABC):
 
     def _gated_glance(self) -> dict[str, int | float | str]:
         glance = self.glance()
-        return {} if not self.privacy.allows(glance.get("n", 0)) else glance
+        if not self.privacy.allows(glance.get("n", 0)):
+            return {}
+        return {key: value for key, value in glance.items() if key != "n_dropped" or self.privacy.allows(value)}
 
     def _glance_html(self) -> str:
         items = [f"{escape(apa.column(k).heading)}: {escape(apa.write(k, v))}" for k, v in self._gated_glance().items()]

@@ -239,7 +239,9 @@ def assign(segmentation: Segmentation | Mapping[str, object], data: Data) -> Ass
     model = segmentation.to_model() if isinstance(segmentation, Segmentation) else check_model(segmentation)
     rows = _score(model, data)
     left_out = int(rows[".cluster"].isna().sum())
-    text = f"{left_out:,} of {plural(len(rows), 'respondent')} could not be assigned because an answer is missing."
+    few = f"fewer than {privacy_of(data).min_n}"
+    count = f"{left_out:,}" if privacy_of(data).allows(left_out) else few
+    text = f"{count} of {plural(len(rows), 'respondent')} could not be assigned because an answer is missing."
     return Assignment(
         title="Respondents assigned to stored segments",
         note="Nearest center of the stored segmentation, with the means and standard deviations stored with it.",
@@ -410,7 +412,7 @@ def _check_sizes(sizes: NDArray[np.intp], k: int, privacy: Privacy) -> None:
 def _note(sample: Sample, labels: Mapping[str, str], conf_level: float, n_boot: int) -> str:
     words = join_words([labels.get(name, name) for name in sample.frame])
     return (
-        f"k-means on standardized {words}; {plural(sample.n_dropped, 'respondent')} with a missing answer left out. "
+        f"k-means on standardized {words}; respondents with a missing answer are left out. "
         f"{100 * conf_level:.0f}% intervals of the shares from {n_boot} bootstrap samples clustered anew."
     )
 

@@ -562,7 +562,7 @@ def _result(model: _Model, data: Data, policy: Privacy) -> Regression:
     hidden = _hidden(design)
     outcome = model.formula.outcome.label
     return Regression(
-        title=f"What explains {labels.get(outcome, outcome)}",
+        title=f"What goes with {labels.get(outcome, outcome)}",
         note=_note(model, labels, hidden=bool(hidden)),
         findings=tuple(_findings(model, tidy)),
         labels=labels | _labels(design, labels),
