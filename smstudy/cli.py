@@ -113,7 +113,9 @@ def _list(options: argparse.Namespace) -> None:
 def _new(options: argparse.Namespace) -> None:
     from smstudy.study.scaffold import draft_study
 
-    print(draft_study(options.name, options.export))
+    folder = draft_study(options.name, options.export)
+    print(f"Now finish codebook.yml there, then type: smstudy check {options.name}", file=sys.stderr)
+    print(folder)
 
 
 def _data(options: argparse.Namespace) -> None:

@@ -97,4 +97,4 @@ def _changed(records: Mapping[str, Record], wave: str, previous_wave: str) -> li
 
 def _segments(records: Mapping[str, Record]) -> list[tuple[str, str]]:
     verdict = next((r["glance"].get("verdict") for r in records.values() if r["kind"] == "GroupChoice"), None)
-    return [("segments", f"Kinds of respondents: {verdict}.")] if verdict else []
+    return [("segments", f"Of kinds of respondents, the data show {verdict}.")] if verdict else []

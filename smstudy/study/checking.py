@@ -38,15 +38,19 @@ def check_study(
     response = run.response()
     lines = [
         f"{study.title}: {plural(len(study.notebooks), 'notebook')}",
-        f"wave {inputs.wave}:",
+        f"wave {inputs.wave}, from {inputs.responses.name}:",
         *_indented(survey.log),
     ]
     if previous is not None:
         lines += [f"previous wave {inputs.previous_wave}:", *_indented(previous.log)]
     notes = dict.fromkeys(finding.text for finding in (*survey.findings, *response.findings))
-    return "\n".join(
-        [*lines, *_section("to know:", notes), *_section("to confirm:", _unconfirmed(run.codebook)), "Ready to run."]
+    open_questions = _unconfirmed(run.codebook)
+    ready = (
+        "Ready to run."
+        if not open_questions
+        else "It can run; first decide what is to be confirmed, and take confirm: out."
     )
+    return "\n".join([*lines, *_section("to know:", notes), *_section("to confirm:", open_questions), ready])
 
 
 def _check_names(study: Study, codebook: Codebook) -> None:

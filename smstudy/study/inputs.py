@@ -115,7 +115,7 @@ def _declared(folder: Path, entry: DataFile) -> Path:
     if entry.sha256 and digest_file(path) != entry.sha256:
         raise StudyError(
             f"{folder.name}: {entry.file} is not the file that study.yml describes (its SHA-256 differs). "
-            "Restore the file, or correct sha256 in study.yml if the change is meant."
+            "Restore the file, or take sha256 out of study.yml if the change is meant."
         )
     return path
 

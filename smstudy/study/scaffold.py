@@ -136,10 +136,15 @@ def answer_scales(drafts: Sequence[Draft]) -> dict[str, tuple[tuple[str, str], .
     return {f"answers_{i}": categories for i, categories in enumerate(twice, 1)}
 
 
+def _belong(one: Draft, other: Draft) -> bool:
+    """Neighbors belong together if their names share a stem, or if both columns are headed by the whole statement."""
+    return stem(one) == stem(other) or (" " in one.column.strip() and " " in other.column.strip())
+
+
 def batteries(drafts: Sequence[Draft]) -> list[list[str]]:
     """Runs of at least three neighboring items on one answer scale: likely scales, for a person to sort."""
     runs: list[list[Draft]] = []
     for draft in (d for d in drafts if d.kind == "item"):
-        same = runs and runs[-1][-1].categories == draft.categories and stem(runs[-1][-1]) == stem(draft)
+        same = runs and runs[-1][-1].categories == draft.categories and _belong(runs[-1][-1], draft)
         runs[-1].append(draft) if same else runs.append([draft])
     return [[d.name for d in run] for run in runs if len(run) >= 3]
