@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import html
-import ipaddress
 import json
 import os
 import re
@@ -14,7 +13,7 @@ import subprocess
 import sys
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,9 @@ import pandas as pd
 
 from smstudy.errors import DataError, did_you_mean
 from smstudy.survey import foreign
+from smstudy.survey.codebook import Kind
+from smstudy.survey.identifiers import identifier_by_content, identifier_by_name
+from smstudy.survey.platforms import READERS, Reading
 from smstudy.survey.tabular import (
     MAX_BYTES,
     SAVE_AS,
@@ -40,44 +42,10 @@ MAX_RATIO = 200
 
 MISSING_MARKS = frozenset({"", "?"})
 
-ALWAYS_DROPPED = {
-    "ipaddress": "IP address",
-    "ipaddr": "IP address",
-    "ipadresse": "IP address",
-    "recipientlastname": "last name",
-    "recipientfirstname": "first name",
-    "recipientemail": "e-mail address",
-    "locationlatitude": "location",
-    "locationlongitude": "location",
-    "locationaccuracy": "location",
-    "emailaddress": "e-mail address",
-    "userprincipalname": "account name",
-}
-DROPPED_UNLESS_KEPT = {
-    "ip": "IP address",
-    "externalreference": "reference to a person outside the survey",
-    "externaldatareference": "reference to a person outside the survey",
-    "email": "e-mail address",
-    "name": "name",
-    "fullname": "name",
-    "displayname": "name",
-    "firstname": "first name",
-    "lastname": "last name",
-    "surname": "last name",
-    "namefirst": "first name",
-    "namelast": "last name",
-    "phone": "phone number",
-    "phonenumber": "phone number",
-    "telephone": "phone number",
-    "mobile": "phone number",
-    "address": "postal address",
-}
-_EMAIL = re.compile(r"[^@\s,;]+@[^@\s,;]+\.[^@\s,;]+")
 _SLOW = "reading takes too long; the file may be damaged, or too large for its format: save it as CSV (UTF-8)"
 _OUT_OF_TIME = -getattr(signal, "SIGXCPU", 24)
 # The slower parser openpyxl would choose guards against what the limits of the child process guard against anyway.
 _CHILD_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENPYXL_DEFUSEDXML": "False"}
-_QUALTRICS_COLUMNS = {"StartDate", "EndDate", "RecordedDate", "Progress", "Duration (in seconds)"}
 _TAG = re.compile(r"<[a-zA-Z/!][^<>]*>")
 
 
@@ -99,6 +67,10 @@ class Export:
         Column -> code -> label.
     missing : dict
         Column -> codes declared missing, as text.
+    kinds : dict
+        Column -> what the platform says it is, where it says so.
+    delimiters : dict
+        Column -> what stands between the answers of a multi-select.
     dropped : dict
         Column -> why it was dropped at the door.
     duplicates, blank_headers : tuple of str
@@ -117,6 +89,8 @@ class Export:
     labels: dict[str, str] = field(default_factory=dict)
     choices: dict[str, dict[str, str]] = field(default_factory=dict)
     missing: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    kinds: dict[str, Kind] = field(default_factory=dict)
+    delimiters: dict[str, str] = field(default_factory=dict)
     dropped: dict[str, str] = field(default_factory=dict)
     duplicates: tuple[str, ...] = ()
     blank_headers: tuple[str, ...] = ()
@@ -155,7 +129,7 @@ def read_export(path: str | os.PathLike[str], *, keep: Collection[str] = ()) -> 
     """
     table = _load(Path(path))
     form = next(name for name, (recognize, _) in READERS.items() if recognize(table))
-    return _drop_identifiers(READERS[form][1](table, form), keep)
+    return _drop_identifiers(_export(table, form, READERS[form][1](table)), keep)
 
 
 def content_digest(export: Export) -> str:
@@ -176,150 +150,48 @@ def _line(cells: Iterable[str]) -> bytes:
     return json.dumps(list(cells)).encode() + b"\n"
 
 
-# ---- readers: how the rows of a table are to be understood ---------------------------------------------------------
-
-
-def _is_spss(table: Table) -> bool:
-    return table.container == "spss"
-
-
-def _is_qualtrics(table: Table) -> bool:
-    return _qualtrics_header_rows(table) > 1 or _is_legacy_qualtrics(table)
-
-
-def _is_surveymonkey(table: Table) -> bool:
-    """A second header row: no respondent id in it, and an option under every blank name."""
-    first, second = table.header, table.cells[0]
-    return (
-        _plain_name(first[0]) == "respondentid"
-        and not second[0]
-        and any(cell for cell in second)
-        and all(cell for name, cell in zip(first[1:], second[1:], strict=True) if not name.strip())
-    )
-
-
-def _is_workbook(table: Table) -> bool:
-    return table.container == "xlsx"
-
-
-def _is_table(table: Table) -> bool:
-    return True
-
-
-def _read_plain(table: Table, form: str) -> Export:
-    return _export(table, form, table.header)
-
-
-def _read_qualtrics(table: Table, form: str) -> Export:
-    """Row 1 names, row 2 wording, row 3 (if there) import ids; the legacy form has its own names in row 2."""
-    legacy = _is_legacy_qualtrics(table)
-    headers = 2 if legacy else _qualtrics_header_rows(table)
-    wording = table.cells[0]
-    names = table.header
-    if legacy:
-        names = tuple(word if re.fullmatch(r"V\d+", name) else name for name, word in zip(names, wording, strict=True))
-    notes = [f"Qualtrics export with {headers} header rows."]
-    imports = [_import_id(cell) for cell in table.cells[1]] if headers == 3 else []
-    zones = sorted({entry["timeZone"] for entry in imports if isinstance(entry.get("timeZone"), str)})
-    notes += [f"Times are in time zone {', '.join(zones)}."] if zones else []
-    ids = [str(entry.get("ImportId", "")) for entry in imports]
-    body = replace(table, cells=table.cells[headers - 1 :], notes=(*table.notes, *notes))
-    return _export(body, form, names, wording=wording, header_rows=headers, origins=ids)
-
-
-def _read_surveymonkey(table: Table, form: str) -> Export:
-    """Row 1 question, row 2 "Response" or an option; options of one question stand under blank names."""
-    names: list[str] = []
-    stem = ""
-    for position, (name, option) in enumerate(zip(table.header, table.cells[0], strict=True)):
-        stem = name.strip() or stem
-        spread = not name.strip() or not "".join(table.header[position + 1 : position + 2]).strip()
-        names.append(f"{stem} - {option}" if option and option != "Response" and spread else stem)
-    body = replace(table, cells=table.cells[1:], notes=(*table.notes, "SurveyMonkey export with 2 header rows."))
-    return _export(body, form, names, wording=names, header_rows=2)
-
-
-READERS: dict[str, tuple[Callable[[Table], bool], Callable[[Table, str], Export]]] = {
-    "spss": (_is_spss, _read_plain),
-    "qualtrics": (_is_qualtrics, _read_qualtrics),
-    "surveymonkey": (_is_surveymonkey, _read_surveymonkey),
-    "xlsx": (_is_workbook, _read_plain),
-    "table": (_is_table, _read_plain),
-}
-
-
-def _qualtrics_header_rows(table: Table) -> int:
-    """3 with a row of import ids, 2 if that row was deleted but the wording is there, else 1."""
-    if len(table.cells) > 1 and _mostly(table.cells[1], lambda cell: "ImportId" in _import_id(cell)):
-        return 3
-    known = [cell for name, cell in zip(table.header, table.cells[0], strict=True) if name in _QUALTRICS_COLUMNS]
-    is_wording = len(known) >= 2 and all(cell.strip() and not re.search(r"\d", cell) for cell in known)
-    return 2 if is_wording and "ResponseId" in table.header else 1
-
-
-def _is_legacy_qualtrics(table: Table) -> bool:
-    second = set(table.cells[0])
-    return table.header[0] == "V1" and {"ResponseID", "StartDate", "Finished"} <= second
-
-
-def _mostly(cells: Iterable[str], claim: Callable[[str], bool]) -> bool:
-    filled = [cell for cell in cells if cell]
-    return bool(filled) and sum(map(claim, filled)) * 2 > len(filled)
-
-
-def _import_id(cell: str) -> dict[str, Any]:
-    if not cell.startswith("{"):
-        return {}
-    try:
-        entry = json.loads(cell)
-    except (ValueError, RecursionError):
-        return {}
-    return entry if isinstance(entry, dict) else {}
-
-
 # ---- names and identifiers -----------------------------------------------------------------------------------------
 
 
-def _export(
-    table: Table,
-    form: str,
-    header: Sequence[str],
-    *,
-    wording: Sequence[str] = (),
-    header_rows: int = 1,
-    origins: Sequence[str] = (),
-) -> Export:
-    """Name the columns and drop what the platform's own ids call an identifier."""
-    if not len(table.cells):
+def _export(table: Table, form: str, reading: Reading) -> Export:
+    """Put what a reader says about positions under the names of columns."""
+    body = table.below(reading.header_rows - 1)
+    if not body.n_rows:
         raise DataError(f"{table.name}: the file holds column names but no answers. Export the responses as well.")
-    names, duplicates, blank = _unique_names(header)
-    labels = dict(zip(names, map(_clean_label, wording), strict=False)) or table.labels
-    by_origin = {
-        name: f"{ALWAYS_DROPPED[_plain_name(origin)]}, by the platform's id"
-        for name, origin in zip(names, origins, strict=False)
-        if _plain_name(origin) in ALWAYS_DROPPED
-    }
-    notes = table.notes
-    if table.blank_rows:
-        notes = (*notes, "Skipped 1 empty row." if table.blank_rows == 1 else f"Skipped {table.blank_rows} empty rows.")
-    if len(names) > 1 and all(re.fullmatch(r"\s*-?\d+([.,]\d+)?\s*", name) for name in header):
-        notes = (*notes, "All column names are numbers: the row of names may be missing.")
+    names, duplicates, blank = _unique_names(reading.names)
+    labels = table.labels | {name: _clean_label(text) for name, text in _named(reading.labels, names).items()}
     return Export(
-        cells=_frame(table.cells, names),
+        cells=_frame(body.cells, names),
         source=table.name,
         form=form,
         labels={name: label for name, label in labels.items() if label},
-        choices=table.choices,
-        missing=table.missing,
-        dropped=by_origin,
+        choices=table.choices | _named(reading.choices, names),
+        missing=table.missing | _named(reading.missing, names),
+        kinds=_named(reading.kinds, names),
+        delimiters=_named(reading.delimiters, names),
+        dropped=_named(reading.dropped, names),
         duplicates=duplicates,
         blank_headers=blank,
-        rows_read=len(table.cells),
-        header_rows=header_rows,
+        rows_read=body.n_rows,
+        header_rows=reading.header_rows,
         blank_rows=table.blank_rows,
         decimal=table.decimal,
-        notes=notes,
+        notes=(*table.notes, *reading.notes, *_notes(table, reading)),
     )
+
+
+def _notes(table: Table, reading: Reading) -> list[str]:
+    notes = []
+    if table.blank_rows:
+        notes.append("Skipped 1 empty row." if table.blank_rows == 1 else f"Skipped {table.blank_rows} empty rows.")
+    if len(reading.names) > 1 and all(re.fullmatch(r"\s*-?\d+([.,]\d+)?\s*", name) for name in reading.names):
+        notes.append("All column names are numbers: the row of names may be missing.")
+    return notes
+
+
+def _named(entries: Mapping[int, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Entries by position under the names of their columns."""
+    return {names[place]: entry for place, entry in entries.items()}
 
 
 def _frame(cells: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
@@ -357,16 +229,12 @@ def _clean_label(text: str) -> str:
     return " ".join(html.unescape(_TAG.sub(" ", text)).split())
 
 
-def _plain_name(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.casefold())
-
-
 def _drop_identifiers(export: Export, keep: Collection[str]) -> Export:
     dropped = dict(export.dropped)
     for name in export.cells.columns:
-        reason = dropped.get(name) or _identifier_by_name(name, keep)
+        reason = dropped.get(name) or identifier_by_name(name, keep)
         if not reason and name not in keep:
-            reason = _identifier_by_content(export.cells[name])
+            reason = identifier_by_content(export.cells[name])
         if reason:
             dropped[name] = reason
     left = [name for name in export.cells.columns if name not in dropped]
@@ -376,48 +244,14 @@ def _drop_identifiers(export: Export, keep: Collection[str]) -> Export:
         labels=_without(export.labels, dropped),
         choices=_without(export.choices, dropped),
         missing=_without(export.missing, dropped),
+        kinds=_without(export.kinds, dropped),
+        delimiters=_without(export.delimiters, dropped),
         dropped=dropped,
     )
 
 
 def _without(entries: dict[str, Any], dropped: Collection[str]) -> dict[str, Any]:
     return {name: entry for name, entry in entries.items() if name not in dropped}
-
-
-def _identifier_by_name(name: str, keep: Collection[str]) -> str:
-    plain = _plain_name(re.sub(r" \(\d+\)\Z", "", name))
-    what = ALWAYS_DROPPED.get(plain, "")
-    if not what and name not in keep:
-        what = DROPPED_UNLESS_KEPT.get(plain.rstrip("0123456789"), "")
-    return f"{what}, by its name" if what else ""
-
-
-def _is_email(cell: str) -> bool:
-    return "@" in cell and bool(_EMAIL.fullmatch(cell.strip()))
-
-
-def _is_ip_address(cell: str) -> bool:
-    if cell.count(".") != 3 and cell.count(":") < 2:
-        return False
-    try:
-        ipaddress.ip_address(cell.strip())
-    except ValueError:
-        return False
-    return True
-
-
-IDENTIFYING_TEXT: dict[str, Callable[[str], bool]] = {"e-mail addresses": _is_email, "IP addresses": _is_ip_address}
-
-
-def _identifier_by_content(column: pd.Series) -> str:
-    """Look at up to 500 evenly spaced answers first: what holds for most answers shows up there."""
-    cells = column.to_numpy(dtype=object)
-    filled = cells[cells != ""]
-    sample = filled[:: max(1, len(filled) // 500)]
-    for what, claim in IDENTIFYING_TEXT.items():
-        if any(map(claim, sample)) and _mostly(filled, claim):
-            return f"most answers are {what}"
-    return ""
 
 
 # ---- files ---------------------------------------------------------------------------------------------------------

@@ -82,6 +82,19 @@ class Table:
     choices: dict[str, dict[str, str]] = field(default_factory=dict)
     missing: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
+    @property
+    def n_rows(self) -> int:
+        """Rows below the header."""
+        return len(self.cells)
+
+    def row(self, number: int) -> tuple[str, ...]:
+        """One row below the header, from 0."""
+        return tuple(self.cells[number])
+
+    def below(self, rows: int) -> Table:
+        """The table without its first rows below the header."""
+        return replace(self, cells=self.cells[rows:])
+
 
 @dataclass(frozen=True)
 class _Layout:
