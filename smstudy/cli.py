@@ -39,10 +39,25 @@ def _parser() -> argparse.ArgumentParser:
     report = _command(commands, "report", _report, "print the path of the last report")
     report.add_argument("study", help="name or folder of the study")
     report.add_argument("--wave", default="", help="wave, if another than in study.yml")
+    release = _command(commands, "release", _release, "release the last report, and guard later runs against it")
+    release.add_argument("study", help="name or folder of the study")
+    release.add_argument("--wave", default="", help="wave, if another than in study.yml")
     _command(commands, "list", _list, "list the studies in reach")
     new = _command(commands, "new", _new, "draft a study and its codebook from an export")
     new.add_argument("name", help="name of the new study; it becomes a folder in studies/")
     new.add_argument("--from", dest="export", required=True, metavar="EXPORT", help="the survey export to begin from")
+    new.add_argument(
+        "--structure", default="", metavar="FILE",
+        help="definition of the questionnaire: .qsf, .lss, LimeSurvey R syntax, or REDCap dictionary",
+    )  # fmt: skip
+    codebook = _command(commands, "codebook", _codebook, "write the codebook for archives, other programs and people")
+    codebook.add_argument("study", help="name or folder of the study")
+    _add_data(codebook)
+    codebook.add_argument("--wave", default="", help="wave whose answers are counted, if another than in study.yml")
+    codebook.add_argument("--to", default="", metavar="FOLDER", help="where to write; default: documents in the study")
+    codebook.add_argument(
+        "--with-answers", action="store_true", help="also write every answer as a labeled .sav: confidential"
+    )
     data = _command(commands, "data", _data, "get a public data set")
     data.add_argument("action", choices=["get"])
     data.add_argument("name", help="name of the data set, for instance wiki4he")
@@ -57,12 +72,16 @@ def _command(commands, name: str, call, text: str) -> argparse.ArgumentParser:
 
 def _add_case(command: argparse.ArgumentParser) -> None:
     command.add_argument("study", help="name or folder of the study")
+    _add_data(command)
+    command.add_argument("--wave", default="", help="name of the wave, if another than in study.yml")
+    command.add_argument("--previous-wave", default=None, help='wave to compare with; "" for none')
+
+
+def _add_data(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--data", action="append", default=[], metavar="ROLE=FILE",
         help="file for this run; roles: responses, previous_responses, frame",
     )  # fmt: skip
-    command.add_argument("--wave", default="", help="name of the wave, if another than in study.yml")
-    command.add_argument("--previous-wave", default=None, help='wave to compare with; "" for none')
 
 
 def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:
@@ -103,6 +122,12 @@ def _report(options: argparse.Namespace) -> None:
     print(latest_report(options.study, wave=options.wave))
 
 
+def _release(options: argparse.Namespace) -> None:
+    from smstudy.study.release import release_run
+
+    print(release_run(options.study, wave=options.wave))
+
+
 def _list(options: argparse.Namespace) -> None:
     from smstudy.study.definition import list_studies, read_study
 
@@ -113,9 +138,18 @@ def _list(options: argparse.Namespace) -> None:
 def _new(options: argparse.Namespace) -> None:
     from smstudy.study.scaffold import draft_study
 
-    folder = draft_study(options.name, options.export)
+    folder = draft_study(options.name, options.export, structure=options.structure)
     print(f"Now finish codebook.yml there, then type: smstudy check {options.name}", file=sys.stderr)
     print(folder)
+
+
+def _codebook(options: argparse.Namespace) -> None:
+    from smstudy.study.documentation import write_documents
+
+    data = _pairs(options.data, "--data")
+    print(
+        write_documents(options.study, data=data, wave=options.wave, to=options.to, with_answers=options.with_answers)
+    )
 
 
 def _data(options: argparse.Namespace) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
 
 from smstudy.errors import SmstudyError, did_you_mean
 
@@ -26,6 +27,26 @@ WORDS = {
     "model_attributes_type": "must be keys with values",
     "mapping_type": "must be keys with values",
 }
+# What the parser finds -> our words; True if the line is that where the thing began.
+SYNTAX = (
+    (r"quoted scalar.*end of stream", "a quotation mark is opened here and never closed", True),
+    (r"mapping values are not allowed", 'a ":" where none can stand. Indent the line as its neighbors; put a text that '
+     'holds ": " in quotation marks', False),
+    (r"cannot start any token.*|.*'\\t'", "{begin}", False),
+    (r"flow sequence", 'a "[" is opened here and not closed, or a comma is missing', True),
+    (r"flow mapping", 'a "{{" is opened here and not closed, or a comma is missing', True),
+    (r"simple key.*expected ':'", 'a line without "key: value"', True),
+    (r"found '<scalar>'", "words after a closing quotation mark. One that is meant is written twice", False),
+    (r"expected <block end>", "this line is indented otherwise than its neighbors, or a \"-\" is missing", False),
+    (r"sequence entries are not allowed", 'a "- " where no list can begin. Put the list on lines of its own', False),
+    (r"an alias|an anchor|undefined alias", 'a text that begins with "&" or "*" needs quotation marks', False),
+    (r"unknown escape", "a \"\\\" within double quotation marks. Write it twice, or use single ones", False),
+    (r"single document", "a second document begins here. Keep one", False),
+    (r"node content|document start", "a bracket is closed here that was not opened", False),
+    (r"block scalar", 'a text that begins with "|" or ">" needs quotation marks', False),
+    (r"a tag", "tags (!) are not allowed. Write plain values", False),
+    (r"a directive", 'a line that begins with "%" is not allowed', False),
+)  # fmt: skip
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -52,14 +73,45 @@ def read_document(path: Path, model: type[Model], error: type[SmstudyError]) -> 
     SmstudyError
         Of the given family, in one line: file, line, what is wrong, what is allowed.
     """
+    read = _read(path, model, error)
+    if isinstance(read, model):
+        return read
+    more = f" (And {len(read) - 1} more {'problem' if len(read) == 2 else 'problems'}.)" if len(read) > 1 else ""
+    raise error(f"{read[0]}{more}")
+
+
+def document_problems(path: Path, model: type[BaseModel], error: type[SmstudyError]) -> list[str]:
+    """Say everything that is wrong with a YAML file, as far as one reading shows it; empty if it can be read."""
+    try:
+        read = _read(path, model, error)
+    except error as problem:
+        return [str(problem)]
+    return [] if isinstance(read, model) else read
+
+
+def entry_lines(path: Path, key: str, *, name: str = "name") -> dict[str, int]:
+    """Find where the entries of a list stand in a YAML file that can be read: value of `name` to line."""
+    node = YAML(typ="safe", pure=True).compose(path.read_text(encoding="utf-8-sig"))
+    entries = next((value.value for word, value in node.value if word.value == key), [])
+    return {
+        value.value: entry.start_mark.line + 1
+        for entry in entries
+        if isinstance(entry, MappingNode)
+        for word, value in entry.value
+        if word.value == name
+    }
+
+
+def _read(path: Path, model: type[Model], error: type[SmstudyError]) -> Model | list[str]:
+    """Give the model, or all that does not fit it; what is no document at all raises."""
     yaml = YAML(typ="safe", pure=True)
     node = _node(yaml, _text(path, error), path.name, error)
     try:
         return model.model_validate(yaml.constructor.construct_document(node))
     except ValidationError as problem:
-        raise error(_explain(problem, node, path.name, model)) from None
-    except (YAMLError, ValueError) as problem:
-        raise error(f"{path.name}{_mark(problem)}: {_first_line(problem)}. Correct the YAML there.") from None
+        return _explain(problem, node, path.name, model)
+    except (YAMLError, ValueError):
+        return [_unreadable(yaml, node, path.name)]
 
 
 def _text(path: Path, error: type[SmstudyError]) -> str:
@@ -79,7 +131,8 @@ def _node(yaml: YAML, text: str, name: str, error: type[SmstudyError]) -> Node:
     except RecursionError:
         raise error(f"{name}: nested deeper than {MAX_DEPTH} levels. Flatten it.") from None
     except YAMLError as problem:
-        raise error(f"{name}{_mark(problem)}: {_first_line(problem)}. Correct the YAML there.") from None
+        line, words = _in_our_words(problem, text)
+        raise error(f"{name} line {line}: {words}. Correct the YAML there.") from None
     for problem in _refused(node, name) if node else ():
         raise error(problem)
     if not isinstance(node, MappingNode):
@@ -110,23 +163,30 @@ def _refused(node: Node, name: str, depth: int = 0) -> Iterator[str]:
             yield from _refused(value, name, depth + 1)
 
 
-def _explain(problem: ValidationError, node: Node, name: str, model: type[BaseModel]) -> str:
+def _explain(problem: ValidationError, node: Node, name: str, model: type[BaseModel]) -> list[str]:
+    """One sentence for each thing that does not fit the model; unknown keys come first."""
     errors = problem.errors(include_url=False, include_input=False)
-    first = min(errors, key=lambda error: error["type"] != "extra_forbidden")
-    where = tuple(first["loc"])
+    ordered = sorted(errors, key=lambda error: error["type"] != "extra_forbidden")
+    told = list(dict.fromkeys(_explain_one(error, node, name, model) for error in ordered))
+    misspelled = {
+        re.sub(r'unknown key .*Did you mean ("\w+")\?', r"the key \1 is missing. Add it.", text) for text in told
+    }
+    return [text for text in told if text not in misspelled or "is missing" not in text] or told
+
+
+def _explain_one(error: Mapping, node: Node, name: str, model: type[BaseModel]) -> str:
+    where = tuple(error["loc"])
     there, line = _find(node, where)
-    line = line if where else _line_of_quoted(node, str(first["msg"]))
+    line = line if where else _line_of_quoted(node, str(error["msg"]))
     place = ".".join(str(part) for part in where)
-    message = str(first["msg"]).removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
         message = f'unknown key "{where[-1]}". {did_you_mean(str(where[-1]), _keys(model, where[:-1]))}'
-    elif first["type"] == "missing":
+    elif error["type"] == "missing":
         message = f'the key "{where[-1]}" is missing. Add it.'
     elif place:
-        message = f"{place}: {WORDS.get(first['type'], message)}{_written(there)}"
-    others = problem.error_count() - 1
-    more = f" (And {others} more {'problem' if others == 1 else 'problems'}.)" if others else ""
-    return f"{name} line {line}: {message.rstrip('.')}{'' if message.endswith('?') else '.'}{more}"
+        message = f"{place}: {WORDS.get(error['type'], message)}{_written(there)}"
+    return f"{name} line {line}: {message.rstrip('.')}{'' if message.endswith('?') else '.'}"
 
 
 def _keys(model: type[BaseModel], where: tuple) -> list[str]:
@@ -166,19 +226,24 @@ def _written(node: Node) -> str:
 
 
 def _line_of_quoted(node: Node, message: str) -> int:
-    """Find the last value or key of the document that the message quotes; the first line if there is none."""
+    """Find the rarest value or key that the message quotes, where it names an entry if it does; else the first line."""
     quoted = set(re.findall(r'"([^"]+)"', message)) | set(re.findall(r"twice: ([^.,]+)", message))
-    lines = [scalar.start_mark.line for scalar in _scalars(node) if scalar.value in quoted]
-    return max(lines, default=0) + 1
+    lines: dict[str, list[tuple[bool, int]]] = {}
+    for scalar, names in _scalars(node):
+        if scalar.value in quoted:
+            lines.setdefault(scalar.value, []).append((names, scalar.start_mark.line + 1))
+    places = [(-len(found), max(found)[1]) for found in lines.values()]
+    return max(places, default=(0, 1))[1]
 
 
-def _scalars(node: Node) -> Iterator[ScalarNode]:
+def _scalars(node: Node, *, names: bool = False) -> Iterator[tuple[ScalarNode, bool]]:
+    """Every text of a document, and whether it is the value of a key rather than a key or an entry of a list."""
     if isinstance(node, ScalarNode):
-        yield node
+        yield node, names
     elif isinstance(node, MappingNode):
         for key, value in node.value:
             yield from _scalars(key)
-            yield from _scalars(value)
+            yield from _scalars(value, names=True)
     elif isinstance(node, SequenceNode):
         for value in node.value:
             yield from _scalars(value)
@@ -188,10 +253,33 @@ def _at(name: str, thing: object, message: str) -> str:
     return f"{name} line {thing.start_mark.line + 1}: {message}"
 
 
-def _mark(problem: Exception) -> str:
-    mark = getattr(problem, "problem_mark", None)
-    return f" line {mark.line + 1}" if mark is not None else ""
+def _in_our_words(problem: Exception, text: str) -> tuple[int, str]:
+    """Line and cause of an error of the parser, which speaks of scalars and tokens."""
+    if isinstance(problem, ReaderError):
+        return text.count("\n", 0, problem.position) + 1, "a character that cannot be shown. Take it out"
+    mark, began = problem.problem_mark, problem.context_mark
+    said = f"{problem.context or ''} {problem.problem or ''}"
+    for pattern, words, at_begin in SYNTAX:
+        if re.search(pattern, said, re.DOTALL):
+            place = began if at_begin and began else mark
+            return place.line + 1, words.format(begin=_beginning(said))
+    return (mark or began).line + 1 if mark or began else 1, "this is no YAML"
 
 
-def _first_line(problem: Exception) -> str:
-    return str(getattr(problem, "problem", None) or problem).strip().splitlines()[0].rstrip(".")
+def _beginning(said: str) -> str:
+    sign = said.split("'")[1] if "'" in said else ""
+    return (
+        "a tab. Indent with spaces"
+        if sign in ("\t", "\\t")
+        else f'a text that begins with "{sign}" needs quotation marks'
+    )
+
+
+def _unreadable(yaml: YAML, node: Node, name: str) -> str:
+    """Say which value cannot be read as what it looks like, for instance a date that does not exist."""
+    for scalar, _ in _scalars(node):
+        try:
+            yaml.constructor.construct_document(scalar)
+        except (YAMLError, ValueError):
+            return _at(name, scalar, f"a value that is no real date or number{_written(scalar)}. Put it in quotes.")
+    return f"{name}: a value cannot be read. Put dates and numbers in quotes."

@@ -5,7 +5,8 @@ Suppression lowers the risk that somebody is recognized; it is not anonymity.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from smstudy.errors import DisclosureError
@@ -30,6 +31,9 @@ class Privacy:
         Respondents a group needs before its scores or its size are shown; at least 5.
     comment_min_n : int
         Respondents a group needs before any comment is shown; at least 10.
+    closed : set of (unit, group)
+        Groups that every table hides whatever their size, such as those that would differ by few people from what was
+        released before.
 
     Raises
     ------
@@ -44,6 +48,7 @@ class Privacy:
 
     min_n: int = FLOOR_SCORES
     comment_min_n: int = FLOOR_COMMENTS
+    closed: frozenset[tuple[str, str]] = frozenset()
 
     def __post_init__(self) -> None:
         for name, floor in (("min_n", FLOOR_SCORES), ("comment_min_n", FLOOR_COMMENTS)):
@@ -60,7 +65,15 @@ class Privacy:
                 f"min_n = {min_n} is lower than the {self.min_n} this study is held to. "
                 f"Thresholds can only be raised: use {self.min_n} or more."
             )
-        return Privacy(min_n=min_n, comment_min_n=max(self.comment_min_n, min_n))
+        return replace(self, min_n=min_n, comment_min_n=max(self.comment_min_n, min_n))
+
+    def closing(self, groups: Iterable[tuple[str, str]]) -> Privacy:
+        """Give the same policy with further groups closed; a closed one is never opened.
+
+        >>> sorted(Privacy().closing([("unit", "Sales")]).closed)
+        [('unit', 'Sales')]
+        """
+        return replace(self, closed=self.closed | frozenset(groups))
 
     def allows(self, n: float) -> bool:
         """Say whether a group of n respondents may be shown; an empty group shows nobody."""

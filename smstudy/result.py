@@ -11,15 +11,18 @@ from functools import cached_property
 from html import escape
 from typing import ClassVar, Literal
 
+import numpy as np
 import pandas as pd
 from docx.document import Document
 from matplotlib.axes import Axes
+from numpy.typing import NDArray
 
 from smstudy.display import apa, figures, tables
-from smstudy.errors import DataError
+from smstudy.errors import DataError, EstimationError
 from smstudy.privacy import Privacy
 
 Severity = Literal["info", "warning", "serious"]
+Scale = Literal["identity", "log_odds", "fisher_z"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +45,44 @@ class Rows:
 
     def __repr__(self) -> str:
         return f"{len(self.frame)} rows x {self.frame.shape[1]} columns (rows are not shown; use .frame to compute)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Poolable:
+    """What Rubin's rules need to pool a result over imputations.
+
+    Attributes
+    ----------
+    keys : DataFrame, one row per row of `tidy()`
+        Columns that tell the estimates apart, such as term or term and other_term, by their names in the vocabulary.
+    estimates : array, shape (p,)
+        On the pooling scale, where their distribution is near normal; NaN where there is none.
+    covariance : array, shape (p, p)
+        Of the estimates, on the same scale; a diagonal one if only single estimates are tested.
+    df_complete : float or array, shape (p,)
+        Degrees of freedom if nothing were missing; infinite where the normal distribution is used.
+    scale : {"identity", "log_odds", "fisher_z"}
+        What the pooling scale is.
+    tested : tuple of str
+        Terms that are tested together.
+    controls : frozenset of str
+        Terms that are estimated but not in the short table.
+    n : int
+        Respondents behind the estimates.
+    title, note : str
+        Caption and note of the pooled result, without what is true of a single analysis only.
+    """
+
+    keys: pd.DataFrame
+    estimates: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+    df_complete: float | NDArray[np.float64]
+    scale: Scale = "identity"
+    tested: tuple[str, ...] = ()
+    controls: frozenset[str] = frozenset()
+    n: int
+    title: str
+    note: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +118,19 @@ class Result(ABC):
     def glance(self) -> dict[str, int | float | str]:
         """One line about the whole; keys as in `vocabulary.GLANCE`, plain Python values."""
         return {}
+
+    def pooling(self) -> Poolable:
+        """Give what is needed to pool this result over imputations; results that can be pooled override it.
+
+        Raises
+        ------
+        EstimationError
+            If this kind of result cannot be pooled.
+        """
+        raise EstimationError(
+            f"A {type(self).__name__} cannot be pooled over imputations: it has no estimates with a known covariance. "
+            "Pool one that has, such as regress() or describe() give, or use the answers without imputation."
+        )
 
     def shown(self) -> pd.DataFrame:
         """The tidy table after the privacy policy: all that any rendering ever sees."""

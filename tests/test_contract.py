@@ -40,13 +40,25 @@ def examples() -> dict[str, Result]:
     names = ["adoption", "leadership", "readiness", "usefulness", "concerns"]
     cleaning = run.cleaning()
     segments = smstudy.kmeans(survey, names, k=2, seed=1)
+    missing, imputed = smstudy.missing_patterns(survey), smstudy.impute(survey, m=2, seed=1)
     made = [
         run.response(), run.quality(), cleaning, cleaning.by_unit(), smstudy.score(survey), smstudy.reliability(survey),
         smstudy.cronbach_alpha(survey, "leadership"), smstudy.describe(survey, names), smstudy.correlate(survey, names),
         smstudy.by_group(survey, names, "unit"), smstudy.changes(survey, previous, names, person="panel"),
         smstudy.regress("adoption ~ leadership + C(unit)", survey), segments, smstudy.assign(segments, survey),
         smstudy.profile(segments, survey), smstudy.choose_k(survey, names, ks=[2], seed=1, n_boot=20, n_null=99),
-        run.verdicts(), run.answer(),
+        (weights := smstudy.rake(survey, run.frame, missing="keep")), smstudy.nonresponse(survey, run.frame),
+        smstudy.weighted_means(survey, [*names, "role"], weights=weights, by="unit"),
+        run.verdicts(), run.answer(), smstudy.verbatims(survey, "comment", seed=1),
+        smstudy.audit({"10-quality/flow": cleaning.to_record()}, privacy=survey.privacy),
+        smstudy.quality_grade(run.quality(), cleaning.survey, response=run.response()),
+        smstudy.index_accuracy(run.quality(), run.quality().flags.frame["any"]),
+        missing, missing.combinations, smstudy.little_test(survey), imputed,
+        smstudy.pool(imputed, lambda s: smstudy.regress("adoption ~ leadership", s)),
+        smstudy.compare_schemas(smstudy.read_export(run.inputs.responses), run.codebook),
+        smstudy.find_defects(smstudy.read_export(run.inputs.responses), run.codebook, frame=run.frame),
+        cleaning.reasons(), cleaning.compare(cleaning), smstudy.sensitivity(survey, "flag_any"),
+        run.protection(), smstudy.distribution(survey, "leadership"),
     ]  # fmt: skip
     return {type(result).__name__: result for result in made}
 

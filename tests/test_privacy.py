@@ -24,6 +24,11 @@ def test_raising_never_lowers():
         policy.raised_to(19)
 
 
+def test_a_closed_group_stays_closed():
+    policy = Privacy().closing([("unit", "Sales")]).closing([("unit", "IT")]).raised_to(9)
+    assert policy.closed == {("unit", "Sales"), ("unit", "IT")} and policy.min_n == 9
+
+
 @given(st.integers(5, 30), st.integers(0, 60))
 def test_an_empty_group_and_a_large_one_may_be_shown(min_n, n):
     assert Privacy(min_n=min_n).allows(n) == (n == 0 or n >= min_n)

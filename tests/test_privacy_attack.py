@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import itertools
 import json
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cache
 
 import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.optimize import linprog
 
 import smstudy as sm
 from smstudy.display import tables
-from smstudy.errors import SmstudyError
+from smstudy.errors import DisclosureError, SmstudyError
 from smstudy.result import Result, Rows
 from smstudy.scales.scoring import score
+from smstudy.study.guarding import guard, released
+from smstudy.study.ledger import Ledger
 from smstudy.survey.cleaning import NO_GROUP, clean
 from smstudy.survey.codebook import Codebook
 from smstudy.survey.dataset import Survey
 from smstudy.survey.exports import read_export
-from smstudy.survey.quality import quality_card, response_table
+from smstudy.survey.quality import quality_card
+from smstudy.survey.response import response_table
 from smstudy.survey.rules import Rule
 
 matplotlib.use("Agg")
@@ -316,3 +323,132 @@ def test_an_organization_of_four_shows_nothing():
         record = published(result)
         assert record["glance"].get("n") is None
         assert all(row["n"] is None for row in record["tidy"]), type(result)
+
+
+def renderings(result: Result) -> str:
+    """All that files of a run hold of a result."""
+    pages = [result.to_html(), result.to_latex(), result.to_text(), result.to_csv(), json.dumps(result.to_record())]
+    return "\n".join([*pages, result.alt_text()])
+
+
+def counts_told(results: Sequence[Result], groups: Sequence[str]) -> list[tuple[np.ndarray, float]]:
+    """What the rendered tables say about the numbers of people in departments: rows of coefficients and their sums."""
+    told = [(np.ones(len(groups)), published(results[0])["glance"]["n"])]
+    for result in results:
+        for row in csv.DictReader(io.StringIO(result.to_csv())):
+            n = row.get("n_after") or row.get("n")
+            if n and row.get("group") in groups and row.get("term", "a") == "a":
+                told.append((np.array([group == row["group"] for group in groups], dtype=float), float(n)))
+    return told
+
+
+def bounds(told: list[tuple[np.ndarray, float]], place: int, least: float) -> tuple[float, float]:
+    """The least and the greatest number of people a reader can give a department."""
+    equations, sums = np.array([row for row, _ in told]), np.array([n for _, n in told])
+    target = np.eye(equations.shape[1])[place]
+    ends = [linprog(sign * target, A_eq=equations, b_eq=sums, bounds=(least, None)) for sign in (1, -1)]
+    return ends[0].fun, -ends[1].fun
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_all_tables_of_a_run_together_leave_every_small_count_open(seed):
+    data = drawn_survey(seed, 0.0, True)
+    sizes = sizes_of(data, "a")
+    groups = list(sizes)
+    odd = {"column": "a0", "op": "in", "value": [1, 2]}
+    cleaning = clean(data, [Rule(id="odd", stage="quality", action="flag", reason="Odd", **odd)])
+    frame = pd.DataFrame({"unit": [group for group in groups if group != NO_GROUP], "headcount": 40})
+    response = response_table(data, frame, "unit")
+    results = [response, sm.by_group(data, ["a"], "unit"), cleaning.by_unit("unit"), *everything_of(data)]
+    if "n" not in published(response)["glance"]:
+        return
+    told = counts_told(results, groups)
+    for place, group in enumerate(groups):
+        if 0 < sizes[group] < MIN_N:
+            low, high = bounds(told, place, least=1)
+            assert low <= 1 + 1e-6 and high >= MIN_N - 1 - 1e-6, (group, low, high)  # tolerance of the solver
+
+
+def everything_of(data: Survey) -> list[Result]:
+    return [sm.describe(data, SCORES), sm.reliability(data), quality_card(data), sm.score(data)]
+
+
+def told_sets(record: dict, data: Survey, name: str) -> list[frozenset]:
+    """The people behind every shown row of a table by department, and behind the rows hidden together."""
+    groups = data.column("unit").fillna(NO_GROUP)[data.column(name).notna()]
+    shown = {row["group"] for row in record["tidy"] if row["term"] == name and row["n"] is not None} - {EVERYBODY}
+    sets = [frozenset(groups.index[groups == group]) for group in shown]
+    return [frozenset(groups.index), frozenset(groups.index[~groups.isin(shown)]), *sets]
+
+
+def few_told(sets: Sequence[frozenset]) -> set[frozenset]:
+    """Groups of 1 to 4 people a reader isolates by adding and subtracting up to four released sets."""
+    people = sorted(frozenset().union(*sets))
+    shape = np.unique(np.array([[person in one for person in people] for one in sets], dtype=int), axis=0)
+    found = set()
+    for r in range(2, 5):
+        for chosen in itertools.combinations(shape, r):
+            for signs in itertools.product((1, -1), repeat=r - 1):
+                left = np.flatnonzero(np.array((1, *signs)) @ np.array(chosen))
+                if 0 < len(left) < MIN_N:
+                    found.add(frozenset(people[i] for i in left))
+    return found
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_two_reports_on_one_wave_tell_about_no_few_late_respondents(seed):
+    rng = np.random.default_rng(seed)
+    late = survey(rng.integers(4, 13, size=4), seed, missing=0.05)
+    last = rng.permutation(len(late.answers))[: int(rng.integers(1, 15))]
+    early = late.keep_rows(~late.answers.index.to_series().isin(last), "before the last came")
+    ledger, sets = Ledger(key=b"k" * 32), {name: [] for name in SCORES}
+    for run, data in (("early", early), ("late", late)):
+        try:
+            guarded = guard(data, late, ledger, run=run, case="wave 2", units=["unit"])
+        except DisclosureError:
+            continue
+        ledger = released(guarded, late, ledger, run=run, case="wave 2", units=["unit"])
+        record = published(sm.by_group(guarded, SCORES, "unit"))
+        for name in SCORES:
+            sets[name] += [one for one in told_sets(record, guarded, name) if len(one) >= MIN_N]
+    for name in SCORES:
+        assert not few_told(sets[name]), name
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_department_that_answers_alike_gives_no_answer_away(seed):
+    data = drawn_survey(seed)
+    unit = data.column("unit")
+    same = unit == unit.value_counts().index[0]
+    alike = data.with_columns(pd.DataFrame({"a": data.column("a").mask(same, 4.25)}), "one department agrees")
+    sizes = sizes_of(alike, "a")
+    own = known_from(published(sm.by_group(alike, SCORES, "unit")), sizes, "a")
+    whole, told = (
+        frozenset(unit[same].unique()),
+        known_from_model(alike, sizes, "a") + known_from_response(alike, sizes),
+    )
+    assert not follows(whole, own + told, list(sizes))
+    hidden = [group for group in sizes if not any(one == {group} for one in own)]
+    assert alike.column("a")[unit.fillna(NO_GROUP).isin(hidden)].nunique() > 1
+
+
+def test_comments_and_the_audit_tell_no_code_no_name_and_no_count():
+    data = survey([12, 11, 3], 4)
+    words = [f"more time for {word} please, says Sandra" for word in "abcdefghijklmnopqrstuvwxyz"]
+    data = data.with_columns(pd.DataFrame({"said": pd.Series(words, dtype=object)}), "comments")
+    variables = [*(v.model_dump() for v in data.codebook.variables), {"name": "said", "kind": "text"}]
+    book = Codebook.model_validate({"title": "Attack", "variables": variables})
+    comments = sm.verbatims(replace(data, codebook=book), "said", by="unit", seed=1)
+    listed = sm.audit({"g": sm.by_group(data, SCORES, "unit").to_record()}, privacy=data.privacy)
+    page = renderings(comments) + renderings(listed)
+    assert "secret" not in page and "Sandra" not in page and "[name]" in page
+    assert listed.tidy()["group"].tolist() == ["Unit B", "Unit C"]
+    assert not re.search(r"\d", "".join(listed.tidy()["group"]) + "".join(listed.tidy()["term"]))
+
+
+def test_how_a_few_linked_people_moved_does_not_follow_from_the_standard_error():
+    before, after = survey([20, 20], 1, wave="1"), survey([20, 20], 2)
+    few = after.answers["panel"].mask(after.answers.index < 3, before.answers["panel"])
+    linked = after.with_columns(few.to_frame("panel"), "three take part again")
+    one, other = (sm.changes(wave, before, ["a"], person="panel").tidy() for wave in (linked, after))
+    pd.testing.assert_frame_equal(one, other)

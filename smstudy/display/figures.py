@@ -126,24 +126,6 @@ def profiles(ax: Axes, frame: pd.DataFrame, *, labels: Labels, title: str) -> Ax
         return _titled(ax, title)
 
 
-def flow(ax: Axes, frame: pd.DataFrame, *, labels: Labels, title: str) -> Axes:
-    """Draw who is left after each rule and, in a second color, whom it removed; hidden totals are left out."""
-    rows = _drawn(frame, ["n_after", "n_removed"])
-    if rows.empty:
-        return nothing(ax, frame, labels=labels, title=title)
-    places = range(len(rows))[::-1]
-    with style():
-        ax.barh(places, rows["n_after"], color=PALETTE[0], height=0.62, label="left")
-        ax.barh(places, rows["n_removed"], left=rows["n_after"], color=PALETTE[1], height=0.62, label="removed")
-        for place, after, removed in zip(places, rows["n_after"], rows["n_removed"]):
-            text = apa.count(after) + (f" ({apa.MINUS}{apa.count(removed)})" if removed else "")
-            ax.annotate(text, (after + removed, place), xytext=(4, 0), textcoords="offset points", va="center")
-        ax.margins(x=0.2)
-        _legend(ax)
-        names = [_short(text, LABEL_WIDTH, 2) for text in rows["reason"]]
-        return _finish(ax, places, names, title=title, xlabel="Respondents")
-
-
 def choices(ax: Axes, frame: pd.DataFrame, *, labels: Labels, title: str) -> Axes:
     """Draw the stability of each number of groups; filled where it beats one group, the needed stability marked."""
     rows = _drawn(frame, ["stability"])

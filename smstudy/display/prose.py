@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Sequence
 
 
@@ -31,3 +33,13 @@ def plural(n: int, one: str, many: str | None = None) -> str:
     ('1 row', '3 rows')
     """
     return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def slug(text: str) -> str:
+    """A name for files and folders: small letters, digits and hyphens.
+
+    >>> slug("Café & Söhne (GmbH)")
+    'cafe-sohne-gmbh'
+    """
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-") or "unnamed"

@@ -17,7 +17,12 @@ from docx.document import Document
 from smstudy.display import apa
 
 HIDDEN = "hidden"
-INTERVALS = {"conf_low": "conf_high", "alpha_low": "alpha_high", "omega_low": "omega_high"}
+INTERVALS = {
+    "complete_low": "complete_high",
+    "conf_low": "conf_high",
+    "alpha_low": "alpha_high",
+    "omega_low": "omega_high",
+}
 LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "−": r"$-$", "–": "--", "²": r"$^2$", "∞": r"$\infty$",

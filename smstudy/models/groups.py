@@ -14,7 +14,7 @@ from smstudy.errors import EstimationError
 from smstudy.inference.means import Estimate, mean_interval, overlapping_change
 from smstudy.inference.multiplicity import benjamini_hochberg
 from smstudy.privacy import Privacy
-from smstudy.result import Finding, Result
+from smstudy.result import Finding, Poolable, Result
 from smstudy.survey.dataset import Survey, need_survey
 from smstudy.survey.disclosure import NO_GROUP, group_names, hidden_groups, protect
 
@@ -35,6 +35,18 @@ class GroupScores(Result):
 
     def glance(self) -> dict[str, int | float | str]:
         return {"n_groups": len(set(self.rows["group"]) - {EVERYBODY, NO_GROUP}), "conf_level": LEVEL}
+
+    def pooling(self) -> Poolable:
+        """The means, each for itself; hidden groups have none."""
+        return Poolable(
+            keys=self.rows[["term", "group"]],
+            estimates=self.rows["estimate"].to_numpy(float),
+            covariance=np.diag(self.rows["std_error"].to_numpy(float) ** 2),
+            df_complete=self.rows["df"].to_numpy(float),
+            n=int(self.rows["n"].max()),
+            title=self.title,
+            note="Means; small groups are hidden.",
+        )
 
     def drawn(self) -> pd.DataFrame:
         """The groups of the first score that are not hidden."""
@@ -100,7 +112,7 @@ def by_group(survey: Survey, scores: Sequence[str], unit: str) -> GroupScores:
     survey = _grouped(need_survey(survey, "by_group"), unit)
     columns = [survey.column(name).astype(float) for name in scores]
     rows = pd.concat([_score_rows(values, survey.column(unit), name) for name, values in zip(scores, columns)])
-    table, findings = _protected(rows, hidden_groups(survey, unit), survey.privacy)
+    table, findings = _protected(rows, hidden_groups(survey, unit, scores=scores), survey.privacy)
     return GroupScores(
         title=f"Scores by {_words(survey, unit)}",
         note="Means with 95% t intervals; n: respondents who have the score that most have. An interval that holds "
@@ -146,7 +158,8 @@ def changes(
     pieces = [_changes_of(name, survey, previous, person, unit) for name in scores]
     rows, findings = pd.concat(pieces, ignore_index=True), ()
     if unit:
-        rows, findings = _protected(rows, hidden_groups(survey, unit) | hidden_groups(previous, unit), survey.privacy)
+        closed = [hidden_groups(wave, unit, scores=scores) for wave in (survey, previous)]
+        rows, findings = _protected(rows, frozenset().union(*closed), survey.privacy)
     rows["p_adjusted"] = benjamini_hochberg(rows["p_value"].to_numpy(float))
     rows["verdict"] = [CHANGED if p < 1 - LEVEL else CANNOT_TELL for p in rows["p_adjusted"]]
     return WaveChanges(
@@ -255,7 +268,8 @@ def _mean_row(values: pd.Series) -> dict[str, float]:
 def _changes_of(name: str, survey: Survey, previous: Survey, person: str, unit: str) -> pd.DataFrame:
     joined = _joined(name, survey, previous, person, unit)
     groups = joined.groupby("group") if unit else [(EVERYBODY, joined)]
-    return pd.DataFrame([{"term": name, "group": group, **_change_row(part)} for group, part in groups])
+    min_n = survey.privacy.min_n
+    return pd.DataFrame([{"term": name, "group": group, **_change_row(part, min_n)} for group, part in groups])
 
 
 def _joined(name: str, survey: Survey, previous: Survey, person: str, unit: str) -> pd.DataFrame:
@@ -281,8 +295,16 @@ def _unique_people(person: pd.Series, nobody: pd.Series) -> pd.Series:
     return person.astype(object).where(usable, nobody)
 
 
-def _change_row(part: pd.DataFrame) -> dict[str, float]:
-    before, after = part["before"].to_numpy(float), part["after"].to_numpy(float)
+def _unpaired(before: np.ndarray, after: np.ndarray, min_n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Take pairs apart where they are too few: the standard error would tell how these few people moved."""
+    pair = ~np.isnan(before) & ~np.isnan(after)
+    if pair.sum() >= min_n or not pair.any():
+        return before, after
+    return np.append(before, np.full(pair.sum(), np.nan)), np.append(np.where(pair, np.nan, after), after[pair])
+
+
+def _change_row(part: pd.DataFrame, min_n: int) -> dict[str, float]:
+    before, after = _unpaired(part["before"].to_numpy(float), part["after"].to_numpy(float), min_n)
     change = _change(before, after)
     return {
         "n_previous": int((~np.isnan(before)).sum()),
@@ -308,7 +330,8 @@ def _mean(values: np.ndarray) -> float:
 def _link_finding(survey: Survey, previous: Survey, person: str) -> tuple[Finding, ...]:
     n = len(_people(survey, person) & _people(previous, person)) if person else 0
     if n >= survey.privacy.min_n:
-        text = f"{n} respondents of this wave are also in the previous one and count as pairs."
+        some = all(survey.privacy.allows(len(wave.answers) - n) for wave in (survey, previous))
+        text = f"{n if some else 'Most'} respondents of this wave are also in the previous one and count as pairs."
         return (Finding(name="linked", text=text, severity="info"),)
     who = f"Fewer than {survey.privacy.min_n}" if person else "No"
     text = (

@@ -24,7 +24,7 @@ from smstudy.inference.least_squares import least_squares
 from smstudy.inference.logistic import log_likelihood, logistic
 from smstudy.inference.threads import one_thread
 from smstudy.privacy import Privacy
-from smstudy.result import Finding, Result, Rows
+from smstudy.result import Finding, Poolable, Result, Rows
 from smstudy.survey.dataset import Data, frame_of, labels_of, privacy_of
 from smstudy.survey.disclosure import NO_GROUP, pool_hidden
 
@@ -68,6 +68,8 @@ class Regression(Result):
         Which of them the model was fitted to.
     fitted, residuals, hat : array, shape (n,)
         One number per row used; on the scale of the outcome (probabilities in a logit).
+    matrix : array, shape (p, p)
+        Covariance of the coefficients.
     """
 
     formula: str
@@ -79,6 +81,7 @@ class Regression(Result):
     fitted: Array
     residuals: Array
     hat: Array
+    matrix: Array
 
     picture = staticmethod(figures.estimates)
 
@@ -89,6 +92,25 @@ class Regression(Result):
     def glance(self) -> dict[str, int | float | str]:
         """Sample, fit and the test of all terms together."""
         return dict(self.summary)
+
+    def pooling(self) -> Poolable:
+        """Coefficients (log odds in a logit), with the residual degrees of freedom also for a logit, as R mice does."""
+        table, summary = self.coefficients, self.summary
+        clustered = "n_groups" in summary
+        fitted, _, more = self.note.partition(". ")
+        unknown = table["std_error"].isna().to_numpy()
+        return Poolable(
+            keys=table[["term"]],
+            estimates=table["estimate"].to_numpy(),
+            covariance=np.where(unknown[:, None] | unknown, np.nan, self.matrix),
+            df_complete=float(summary["n_groups"] - 1 if clustered else summary["df_residual"]),
+            scale="log_odds" if "odds_ratio" in table else "identity",
+            tested=tuple(term for term in table["term"] if term != INTERCEPT),
+            controls=self.controls,
+            n=int(summary["n"]),
+            title=self.title,
+            note=f"{fitted.rpartition(', ')[0]}. {more}".strip(),
+        )
 
     def layout(self, shown: pd.DataFrame) -> pd.DataFrame:
         """Leave out controls and columns without a value."""
@@ -576,6 +598,7 @@ def _result(model: _Model, data: Data, policy: Privacy) -> Regression:
         fitted=fit.fitted,
         residuals=fit.residuals,
         hat=fit.hat,
+        matrix=np.zeros_like(model.tests.covariance) if fit.exact else model.tests.covariance,
     )
 
 

@@ -15,11 +15,12 @@ from smstudy.display.prose import join_words
 from smstudy.errors import DataError, did_you_mean
 from smstudy.inference.consistency import correlation_interval
 from smstudy.inference.multiplicity import holm
-from smstudy.result import Finding, Result
+from smstudy.result import Finding, Poolable, Result
 from smstudy.scales.reliability import cronbach_alpha
 from smstudy.survey.dataset import Data, Survey, frame_of, labels_of, privacy_of
 
 LEAST = 3
+FISHER_LEAST = 3
 ROUNDING = 1e-10
 DIAGONAL = apa.EMPTY
 EXTREMES = ("minimum", "maximum")
@@ -52,6 +53,19 @@ class Description(Result):
         """Respondents."""
         return {"n": self.n}
 
+    def pooling(self) -> Poolable:
+        """The means."""
+        n = self.rows["n"].to_numpy(float)
+        return Poolable(
+            keys=self.rows[["term"]],
+            estimates=self.rows["mean"].to_numpy(float),
+            covariance=np.diag(self.rows["std_dev"].to_numpy(float) ** 2 / n),
+            df_complete=n - 1,
+            n=self.n,
+            title="Means",
+            note="",
+        )
+
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Correlations(Result):
@@ -68,6 +82,21 @@ class Correlations(Result):
     def glance(self) -> dict[str, int | float | str]:
         """Respondents and the level of the intervals."""
         return {"n": self.description.n, "conf_level": self.conf_level, "missing": "pairwise"}
+
+    def pooling(self) -> Poolable:
+        """Correlations on Fisher's z scale, each for itself."""
+        n = self.rows["n"].to_numpy(float)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return Poolable(
+                keys=self.rows[["term", "other_term"]],
+                estimates=np.arctanh(self.rows["correlation"].to_numpy(float)),
+                covariance=np.diag(np.where(n > FISHER_LEAST, 1 / (n - FISHER_LEAST), np.nan)),
+                df_complete=np.inf,
+                scale="fisher_z",
+                n=self.description.n,
+                title="Correlations",
+                note="Pearson correlations.",
+            )
 
     def table(self) -> tables.Table:
         """M, SD, n and alpha of each variable, then its correlations with those before it."""

@@ -1,16 +1,34 @@
-"""Look a study over without running it: files, codebook, data, rules and parameters."""
+"""Look a study over without running it: files, codebook, data, rules and parameters, and all that is wrong at once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
 
-from smstudy.display.prose import plural
-from smstudy.errors import StudyError, did_you_mean
+import pandas as pd
+
+from smstudy.display.prose import join_words, plural
+from smstudy.documents import document_problems, entry_lines
+from smstudy.errors import CodebookError, SmstudyError, StudyError, did_you_mean
+from smstudy.privacy import FLOOR_SCORES
 from smstudy.study.definition import Study, find_study, read_study
-from smstudy.study.inputs import resolve_inputs
+from smstudy.study.inputs import Inputs, resolve_inputs
+from smstudy.study.naming import MADE_BY_CLEANING, columns_of
 from smstudy.study.runner import plan_jobs
 from smstudy.study.session import StudyRun
-from smstudy.survey.codebook import Codebook
+from smstudy.survey.cleaning import clean
+from smstudy.survey.codebook import Codebook, Variable, read_codebook
+from smstudy.survey.dataset import Survey
+from smstudy.survey.decoding import decode, doubled_headers
+from smstudy.survey.exports import Export, read_export
+from smstudy.survey.schema import SILENT, STOPS, compare_schemas
+
+MOST_TERMS = 6
+MOST_ANSWERS = 12
+Given = TypeVar("Given")
 
 
 def check_study(
@@ -21,52 +39,287 @@ def check_study(
     Returns
     -------
     str
-        What was read and what a reader must know, one line each.
+        What was read, what changed since the previous wave and what a reader must know, one line each.
 
     Raises
     ------
     StudyError, CodebookError, DataError, DisclosureError
-        The first thing that would stop a run.
+        With everything that would stop a run, one line each; the family is that of the first.
     """
     folder = find_study(name)
-    study = read_study(folder)
-    inputs = resolve_inputs(folder, study, data=data, wave=wave, previous_wave=previous_wave)
-    run = StudyRun(folder=folder, study=study, inputs=inputs, privacy=study.policy)
-    _check_names(study, run.codebook)
-    plan_jobs(folder, study, inputs, {})
-    survey, previous = run.survey("clean"), run.previous_survey()
-    response = run.response()
-    lines = [
-        f"{study.title}: {plural(len(study.notebooks), 'notebook')}",
-        f"wave {inputs.wave}, from {inputs.responses.name}:",
+    found = _Findings()
+    study = found.document(folder / "study.yml", Study, StudyError, lambda: read_study(folder))
+    path = folder / "codebook.yml"
+    codebook = found.document(path, Codebook, CodebookError, lambda: read_codebook(path))
+    inputs = _inputs(found, folder, study, data, wave, previous_wave) if study else None
+    if study and codebook:
+        _check_study(found, folder, study, codebook, inputs)
+    run = None
+    if study and codebook and inputs and found.attempt(lambda: study.policy):
+        run = StudyRun(folder=folder, study=study, inputs=inputs, privacy=study.policy)
+        changed = _check_data(found, run)
+    if found.problems:
+        raise found.error()
+    return _overview(run, changed, entry_lines(path, "variables"))
+
+
+@dataclass
+class _Findings:
+    """What would stop a run, in the order in which it was found."""
+
+    problems: list[SmstudyError] = field(default_factory=list)
+
+    def attempt(self, function: Callable[[], Given]) -> Given | None:
+        """Give what a function gives, or keep why it cannot."""
+        try:
+            return function()
+        except SmstudyError as problem:
+            self.problems.append(problem)
+            return None
+
+    def document(self, path: Path, model: type, error: type[SmstudyError], read: Callable[[], Given]) -> Given | None:
+        """Give a document, or keep all that is wrong with it."""
+        try:
+            return read()
+        except SmstudyError as problem:
+            texts = document_problems(path, model, error) if path.is_file() else []
+            self.problems += [type(problem)(text) for text in texts or [str(problem)]]
+            return None
+
+    def error(self) -> SmstudyError:
+        """All problems as one error of the family of the first, one line each."""
+        different = {str(problem): problem for problem in self.problems}
+        first, *others = different.values()
+        if not others:
+            return first
+        lines = [f"{type(problem).__name__}: {problem}" for problem in different.values()]
+        return type(first)("\n".join([f"{len(lines)} problems would stop a run.", *_indented(lines)]))
+
+
+# ---- the study -----------------------------------------------------------------------------------------------------
+
+
+def _inputs(
+    found: _Findings, folder: Path, study: Study, data: Mapping[str, str] | None, wave: str, previous: str | None
+) -> Inputs | None:
+    """Files of the case; if only those of the previous wave are wrong, this wave is looked at all the same."""
+    inputs = found.attempt(lambda: resolve_inputs(folder, study, data=data, wave=wave, previous_wave=previous))
+    if inputs is not None:
+        return inputs
+    own = {role: file for role, file in (data or {}).items() if role != "previous_responses"}
+    try:
+        return resolve_inputs(folder, study, data=own, wave=wave, previous_wave="")
+    except SmstudyError:
+        return None
+
+
+def _check_study(found: _Findings, folder: Path, study: Study, codebook: Codebook, inputs: Inputs | None) -> None:
+    """Names that study.yml gives, and the notebooks with their parameters."""
+    known = [variable.name for variable in codebook.variables]
+    for key, name in (("unit", study.unit), ("person", study.person)):
+        if name and name not in known:
+            text = f'study.yml: {key}: "{name}" is no variable of the codebook. {did_you_mean(name, known)}'
+            found.problems.append(StudyError(text))
+    if inputs is not None:
+        _check_notebooks(found, folder, study, inputs)
+
+
+def _check_notebooks(found: _Findings, folder: Path, study: Study, inputs: Inputs) -> None:
+    try:
+        plan_jobs(folder, study, inputs, {})
+    except SmstudyError as problem:
+        before = len(found.problems)
+        for step in study.notebooks:
+            alone = study.model_copy(update={"notebooks": (step.model_copy(update={"after": ()}),)})
+            found.attempt(lambda alone=alone: plan_jobs(folder, alone, inputs, {}))
+        if len(found.problems) == before:
+            found.problems.append(problem)
+
+
+# ---- the data ------------------------------------------------------------------------------------------------------
+
+
+def _check_data(found: _Findings, run: StudyRun) -> pd.DataFrame:
+    """Both waves, the rules and the head counts; gives what changed in the questionnaire."""
+    keep = {header for variable in run.codebook.variables for header in variable.headers}
+    export = found.attempt(lambda: read_export(run.inputs.responses, keep=keep))
+    path = run.inputs.previous_responses
+    previous = found.attempt(lambda: read_export(path, keep=keep)) if path else None
+    lines = entry_lines(run.folder / "codebook.yml", "variables")
+    changed = pd.DataFrame(columns=["term", "status"])
+    if export is not None:
+        diff = compare_schemas(export, run.codebook, previous=previous, privacy=run.privacy)
+        changed = diff.shown()
+        _check_answers(found, run, export, changed, lines, this_wave=True)
+    if previous is not None:
+        earlier = compare_schemas(previous, run.codebook, privacy=run.privacy).shown()
+        _check_answers(found, run, previous, earlier, lines, this_wave=False)
+    return changed
+
+
+def _check_answers(
+    found: _Findings, run: StudyRun, export: Export, changed: pd.DataFrame, lines: Mapping[str, int], *, this_wave: bool
+) -> None:
+    """Decode a wave; if that fails say so for every column, else apply the rules and look at the head counts."""
+    survey = _decoded(export, run)
+    if survey is None:
+        found.problems += list(_column_problems(export, run.codebook, changed, lines, earlier=not this_wave))
+        if this_wave:
+            found.problems += list(_rules_on_nothing(run))
+    elif _rules_hold(found, run, this_wave) and this_wave and _unit_known(run):
+        found.attempt(run.response)
+
+
+def _unit_known(run: StudyRun) -> bool:
+    return run.study.unit in ("", *(variable.name for variable in run.codebook.variables))
+
+
+def _decoded(export: Export, run: StudyRun) -> Survey | None:
+    try:
+        return decode(export, run.codebook, privacy=run.privacy)
+    except SmstudyError:
+        return None
+
+
+def _column_problems(
+    export: Export, codebook: Codebook, changed: pd.DataFrame, lines: Mapping[str, int], *, earlier: bool
+) -> Iterable[SmstudyError]:
+    """One problem for each column that cannot be read: what is wrong, where, what to write."""
+    rows = {row.term: row for row in changed[changed["status"].isin(STOPS)].itertuples()}
+    doubled = doubled_headers(export)
+    for variable in codebook.variables:
+        place = f"(variable {variable.name}, codebook.yml line {lines.get(variable.name, 1)})"
+        header, row = variable.column_in(export.cells.columns), rows.get(variable.name)
+        if header is None:
+            yield CodebookError(_absent(export, variable, place, row, earlier=earlier))
+        elif header in doubled:
+            yield CodebookError(
+                f"{export.source}: the header is there more than once: {header} {place}. "
+                "Rename the columns in the export, so that each name is there once."
+            )
+        elif problem := _unreadable(export, codebook, variable):
+            text = f"{problem} {place}" if row is None else _unknown(variable, header, place, row)
+            yield type(problem)(f"{export.source}: {text}")
+
+
+def _absent(export: Export, variable: Variable, place: str, row: tuple | None, *, earlier: bool) -> str:
+    what = f'{export.source} has no column "{variable.column}" {place}.'
+    if row is None or row.status == "not in the export":
+        advice = row.repair if row is not None else 'Correct "column:".'
+        return f"{what} {did_you_mean(variable.column, export.cells.columns)} {advice}"
+    what += f' It {"seems to" if row.status == "renamed" else "could"} be "{row.new}".'
+    former = json.dumps([*variable.former_columns, row.new], ensure_ascii=False)
+    return f'{what} Under "name: {variable.name}" write former_columns: {former}' if earlier else f"{what} {row.repair}"
+
+
+def _unknown(variable: Variable, header: str, place: str, row: tuple) -> str:
+    count = f"{int(row.n)} rows hold" if row.n == row.n else f"fewer than {FLOOR_SCORES} rows hold"
+    plain = row.status in ("answers not in the codebook", "spelled differently")
+    looks = "" if plain else f" It looks like: {row.status}."
+    text = f'column "{header}" ({variable.kind}): {count} answers that the codebook does not know: {row.new} {place}.'
+    return f"{text}{looks} Allowed: {_allowed(variable)}. {row.repair}"
+
+
+def _allowed(variable: Variable) -> str:
+    if variable.categories:
+        shown = [f"{category.value} = {category.label}" for category in variable.categories[:MOST_ANSWERS]]
+        more = len(variable.categories) - len(shown)
+        return ", ".join(shown) + (f" and {more} more" if more else "")
+    low, high = variable.constraints.minimum, variable.constraints.maximum
+    bounds = [f"{word} {value:g}" for word, value in (("at least", low), ("at most", high)) if value is not None]
+    return f"a {variable.kind}" + (f", {join_words(bounds)}" if bounds else "")
+
+
+def _unreadable(export: Export, codebook: Codebook, variable: Variable) -> SmstudyError | None:
+    try:
+        decode(export, Codebook(title=codebook.title, missing=codebook.missing, variables=(variable,)))
+    except SmstudyError as problem:
+        return problem
+    return None
+
+
+def _rules_on_nothing(run: StudyRun) -> Iterable[SmstudyError]:
+    """Rules on variables that are not in the codebook, for when there is no survey to try them on."""
+    known = {*columns_of(run.codebook), *run.scales, *(variable.name for variable in run.codebook.variables)}
+    for rule in run.study.rules:
+        for name in rule.columns:
+            if name not in known and not name.startswith(MADE_BY_CLEANING):
+                hint = did_you_mean(name, known)
+                yield StudyError(f'Cleaning rule "{rule.id}": there is no variable "{name}". {hint}')
+
+
+def _rules_hold(found: _Findings, run: StudyRun, this_wave: bool) -> bool:
+    """Apply the rules; if that fails, find every rule that fails."""
+    try:
+        run.survey("clean") if this_wave else run.previous_survey()
+        return True
+    except SmstudyError as problem:
+        before = len(found.problems)
+        raw, good = run.survey("raw") if this_wave else None, []
+        for rule in run.study.rules if raw is not None else ():
+            if found.attempt(lambda rule=rule: clean(raw, (*good, rule))) is not None:
+                good.append(rule)
+        if len(found.problems) == before:
+            found.problems.append(problem)
+        return False
+
+
+# ---- what to say when it can run -----------------------------------------------------------------------------------
+
+
+def _overview(run: StudyRun, changed: pd.DataFrame, lines: Mapping[str, int]) -> str:
+    survey, previous, response = run.survey("clean"), run.previous_survey(), run.response()
+    told = [
+        f"{run.study.title}: {plural(len(run.study.notebooks), 'notebook')}",
+        f"wave {run.inputs.wave}, from {run.inputs.responses.name}:",
         *_indented(survey.log),
     ]
     if previous is not None:
-        lines += [f"previous wave {inputs.previous_wave}:", *_indented(previous.log)]
+        told += [f"previous wave {run.inputs.previous_wave}:", *_indented(previous.log)]
     notes = dict.fromkeys(finding.text for finding in (*survey.findings, *response.findings))
-    open_questions = _unconfirmed(run.codebook)
-    ready = (
-        "Ready to run."
-        if not open_questions
-        else "It can run; first decide what is to be confirmed, and take confirm: out."
+    questions = [
+        f"codebook.yml line {lines.get(variable.name, 1)}, {variable.name}: {variable.confirm}"
+        for variable in run.codebook.variables
+        if variable.confirm
+    ]
+    ready = "It can run; first decide what is to be confirmed, and take confirm: out." if questions else "Ready to run."
+    doubts, harmless = _changes(changed)
+    return "\n".join(
+        [
+            *told,
+            *_section("perhaps read with another meaning:", doubts),
+            *_section("changed in the questionnaire:", harmless),
+            *_section("to know:", notes),
+            *_section("to confirm:", questions),
+            ready,
+        ]
     )
-    return "\n".join([*lines, *_section("to know:", notes), *_section("to confirm:", open_questions), ready])
 
 
-def _check_names(study: Study, codebook: Codebook) -> None:
-    for key, name in (("unit", study.unit), ("person", study.person)):
-        known = [variable.name for variable in codebook.variables]
-        if name and name not in known:
-            raise StudyError(f'study.yml: {key}: "{name}" is no variable of the codebook. {did_you_mean(name, known)}')
+def _changes(changed: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Doubts one by one; what does no harm put together by kind of change."""
+    doubts = [_change(row) for row in changed[changed["status"].isin(SILENT)].itertuples()]
+    others = changed[~changed["status"].isin([*SILENT, *STOPS])]
+    harmless = []
+    for (status, repair), rows in others.groupby(["status", "repair"], sort=False):
+        if len(rows) == 1 or status == "wording edited":
+            harmless += [_change(row) for row in rows.itertuples()]
+        else:
+            terms = list(rows["term"][:MOST_TERMS])
+            more = [f"{len(rows) - MOST_TERMS} more"] if len(rows) > MOST_TERMS else []
+            harmless.append(f"{status}: {join_words([*terms, *more])}. {repair}")
+    return doubts, harmless
 
 
-def _unconfirmed(codebook: Codebook) -> list[str]:
-    return [f"{variable.name}: {variable.confirm}" for variable in codebook.variables if variable.confirm]
+def _change(row: tuple) -> str:
+    sides = " -> ".join(side for side in (row.old, row.new) if side and side != row.term)
+    return f"{row.term}: {row.status}{': ' if sides else ''}{sides.rstrip('.')}. {row.repair}"
 
 
-def _section(heading: str, lines) -> list[str]:
+def _section(heading: str, lines: Iterable[str]) -> list[str]:
+    lines = list(lines)
     return [heading, *_indented(lines)] if lines else []
 
 
-def _indented(lines) -> list[str]:
+def _indented(lines: Sequence[str]) -> list[str]:
     return [f"  {line}" for line in lines]

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from smstudy.documents import Entry, read_document
 from smstudy.errors import StudyError, did_you_mean
 from smstudy.privacy import Privacy
+from smstudy.survey.codebook import Code
 from smstudy.survey.rules import Rule
 
 SHIPPED = Path(__file__).resolve().parents[1] / "_shipped"
@@ -65,6 +66,27 @@ class Hypothesis(Entry):
     rule: Literal["interval", "groups"] = "interval"
 
 
+class Weighting(Entry):
+    """How answers are weighted to the head counts.
+
+    Attributes
+    ----------
+    margins : tuple of str
+        Columns of the head counts that are named like variables; all of them if left out.
+    method : {"rake", "poststratify"}
+        To each margin in turn, or to every combination.
+    trim : float or None
+        Largest weight, in units of the mean weight.
+    missing : {"refuse", "keep"}
+        What to do with respondents who did not state a margin.
+    """
+
+    margins: tuple[str, ...] = ()
+    method: Literal["rake", "poststratify"] = "rake"
+    trim: float | None = Field(default=None, gt=1)
+    missing: Literal["refuse", "keep"] = "refuse"
+
+
 class Thresholds(Entry):
     """Smallest groups that may be shown; they can only be raised."""
 
@@ -73,7 +95,11 @@ class Thresholds(Entry):
 
 
 class Study(Entry):
-    """All that `study.yml` says."""
+    """All that `study.yml` says.
+
+    `cutoffs` holds numbers that stay the same in every wave, by the id of a cleaning rule or the name of a quality
+    index; `attention` the right answer of each attention check.
+    """
 
     title: str
     question: str
@@ -85,6 +111,9 @@ class Study(Entry):
     unit: str = ""
     person: str = ""
     rules: tuple[Rule, ...] = ()
+    cutoffs: Mapping[str, float] = Field(default_factory=dict)
+    attention: Mapping[str, Code] = Field(default_factory=dict)
+    weights: Weighting | None = None
     notebooks: tuple[Step, ...] = Field(min_length=1)
     hypotheses: tuple[Hypothesis, ...] = ()
     privacy: Thresholds = Thresholds()

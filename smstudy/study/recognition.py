@@ -9,7 +9,7 @@ from smstudy.display.prose import join_words
 from smstudy.instruments.library import Recognized, read_instrument, recognize, scales_of
 from smstudy.survey.codebook import Category, Scale
 from smstudy.survey.decoding import normalize
-from smstudy.survey.drafting import MISSING_CODES, Draft
+from smstudy.survey.guesses import MISSING_CODES, TO_CONFIRM, Draft
 
 ANSWERS = ("item", "category")
 
@@ -67,7 +67,7 @@ def _with_answers(draft: Draft, match: Recognized) -> Draft:
     """Give a draft the answers of its instrument, if the instrument knows every answer that was observed."""
     words = {normalize(word) for answer in match.answers for word in (answer.label, answer.value, *answer.aliases)}
     observed = [label.removeprefix("answer ") for _, label, *_ in draft.categories]
-    missing = {label: "code to be confirmed" for label in observed if label in MISSING_CODES}
+    missing = {label: TO_CONFIRM for label in observed if label in MISSING_CODES}
     if any(normalize(label) not in words for label in observed if label not in missing):
         return draft
     numbers = any(normalize(label) == normalize(answer.value) for label in observed for answer in match.answers)

@@ -10,17 +10,22 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from smstudy.display import tables
+from smstudy.display import apa, tables
 from smstudy.engine.manifest import read_manifest
 from smstudy.errors import DisclosureError
 from smstudy.study.definition import Study, read_study
 from smstudy.study.inputs import Inputs
+from smstudy.survey.auditing import Audit, audit
 from smstudy.survey.codebook import read_codebook
 from smstudy.survey.exports import read_export
 from smstudy.survey.scanning import scan_file
 
 SECTIONS = {
     "10-quality": ("Who answered", "How many people answered, and whose answers could be used."),
+    "15-weights": (
+        "Whom the answers stand for",
+        "Whether departments that answered rarely change the picture once they get their share.",
+    ),
     "20-scales": ("What was measured", "Whether the questions that belong together hang together."),
     "30-groups": ("Departments and change", "Scores with the range in which the true value plausibly lies."),
     "40-drivers": (
@@ -37,7 +42,6 @@ COLUMNS = {
         "n_after": "People after",
     },
     "Response": {"group": "Department", "n_frame": "People", "n": "Answered", "response": "Share"},
-    "QualityCard": {"term": "Sign", "n": "People", "share": "Share", "reason": "From where on, and who says so"},
     "ReliabilityTable": {
         "term": "Scale", "n_items": "Statements", "alpha": "Reliability (alpha)", "alpha_low": "95% interval",
         "reading": "In words",
@@ -60,8 +64,29 @@ COLUMNS = {
     },
     "GroupChoice": {"k": "Groups tried", "stability": "Stability (1: always the same)", "verdict": "Verdict"},
     "Segmentation": {"segment": "Kind", "n": "People", "share": "Share", "conf_low": "95% interval"},
-    "Profile": {"term": "Score", "segment": "Kind", "mean": "Mean", "std_mean": "Distance from everybody (SD)"},
+    "QualityGrade": {"term": "Part", "estimate": "Value", "reading": "Grade"},
+    "Sensitivity": {
+        "term": "Score", "estimate": "Mean of everybody", "estimate_without": "Without the flagged",
+        "difference": "Change", "verdict": "Verdict",
+    },
+    "WeightedMeans": {
+        "term": "Score", "group": "Group", "estimate": "Weighted mean", "conf_low": "95% interval",
+        "unweighted": "Without weights",
+    },
+    "Distribution": {"term": "Question", "answer": "Answer", "n": "People", "share": "Share"},
+    "ProtectionSheet": {"term": "Column of the export", "action": "What is done with it", "reason": "Why"},
 }  # fmt: skip
+# Kinds of result that stand at the end of the page, beside what was hidden.
+ABOUT_PROTECTION = ("ProtectionSheet", "Audit")
+# Kinds of result for those who work with the data: in the notebooks and files of the run, not on the page.
+FOR_ANALYSTS = ("QualityCard", "MissingPatterns", "NonResponse", "Weights")
+# Rows of a model that answer nobody's question; the files hold them.
+TECHNICAL_ROWS = ("Constant",)
+EMPTY = {
+    "Cleaning": "The study has no cleaning rules, so nobody was left out.",
+    "WaveChanges": "There is no previous wave to compare with.",
+}
+NOTHING = "There is nothing to show here."
 SUPPRESSED = ("_hidden", "_pooled")
 SHORTEST_SECRET = 12
 
@@ -73,6 +98,7 @@ class Block:
     name: str
     record: Mapping[str, object]
     table: Mapping[str, object]
+    instead: str
     picture: str
     alt: str
 
@@ -117,6 +143,8 @@ def render_report(run: Path, study: Study, inputs: Inputs) -> str:
     blocks = {folder.name: _blocks(run, folder.name) for folder in sorted((run / "results").glob("*"))}
     everything = [block for part in blocks.values() for block in part]
     findings = _findings(everything)
+    records = {f"{name}/{block.name}": block.record for name, part in blocks.items() for block in part}
+    hidden = audit(records, privacy=study.policy)
     environment = Environment(
         loader=PackageLoader("smstudy.study", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
@@ -126,12 +154,26 @@ def render_report(run: Path, study: Study, inputs: Inputs) -> str:
         inputs=inputs,
         answer=_rows(blocks.get(SUMMARY, ()), "Answer"),
         verdicts=_rows(blocks.get(SUMMARY, ()), "Verdicts"),
-        sections=[(*SECTIONS.get(name, (name, "")), part) for name, part in blocks.items() if name != SUMMARY],
+        sections=[(*SECTIONS.get(name, (name, "")), _told(part)) for name, part in blocks.items() if name != SUMMARY],
+        protection=[block for block in everything if block.record["kind"] in ABOUT_PROTECTION],
         findings=[finding for finding in findings if not finding["name"].endswith(SUPPRESSED)],
-        suppressed=[finding for finding in findings if finding["name"].endswith(SUPPRESSED)],
+        hidden=_places(hidden),
         methods=[(block.record["title"], block.record["note"]) for block in everything if block.record["note"]],
         manifest=read_manifest(run),
     )
+
+
+def _places(hidden: Audit) -> list[tuple[str, str, list[str]]]:
+    """What was hidden: result, reason, and the places of it, one entry a result and reason."""
+    rows = hidden.tidy()
+    return [
+        (str(result), str(reason), [" ".join(filter(None, place)) for place in zip(part["group"], part["term"])])
+        for (result, reason), part in rows.groupby(["result", "reason"], sort=False)
+    ]
+
+
+def _told(blocks: Sequence[Block]) -> list[Block]:
+    return [block for block in blocks if block.record["kind"] not in (*ABOUT_PROTECTION, *FOR_ANALYSTS)]
 
 
 def _blocks(run: Path, notebook: str) -> list[Block]:
@@ -147,12 +189,17 @@ def _block(figures: Path, name: str, record: Mapping[str, object]) -> Block:
     if image.is_file():
         picture = f"data:image/svg+xml;base64,{base64.b64encode(image.read_bytes()).decode()}"
         alt = words.read_text(encoding="utf-8").strip()
-    return Block(name=name, record=record, table=_plain_table(record), picture=picture, alt=alt)
+    table = _plain_table(record)
+    instead = "" if table["rows"] else EMPTY.get(record["kind"], NOTHING)
+    return Block(name=name, record=record, table=table, instead=instead, picture=picture, alt=alt)
 
 
 def _plain_table(record: Mapping[str, object]) -> Mapping[str, object]:
     """Keep the columns of `COLUMNS` under their plain headings, without those that say the same in every row."""
+    if record["kind"] == "Profile":
+        return _grid(record)
     table, wanted = record["table"], COLUMNS.get(record["kind"], {})
+    table = {**table, "rows": [row for row in table["rows"] if row[0] not in TECHNICAL_ROWS]}
     names = [name for name in record["layout"] if name != tables.HIDDEN and name not in tables.INTERVALS.values()]
     if not wanted or len(names) != len(table["headings"]):
         return table
@@ -165,6 +212,27 @@ def _plain_table(record: Mapping[str, object]) -> Mapping[str, object]:
         "numeric": [table["numeric"][i] for i in kept],
         "rows": [[row[i] for i in kept] for row in rows],
     }
+
+
+def _grid(record: Mapping[str, object]) -> Mapping[str, object]:
+    """Lay a profile out with one row a score and one column a segment; in brackets the distance from everybody."""
+    labels, rows = record["labels"], record["tidy"]
+    segments = list(dict.fromkeys(row["segment"] for row in rows))
+    cells = {(row["term"], row["segment"]): _profile_cell(row) for row in rows}
+    terms = list(dict.fromkeys(row["term"] for row in rows))
+    return {
+        **record["table"],
+        "headings": ["Score", *(labels.get(name, name) for name in segments)],
+        "numeric": [False, *(True for _ in segments)],
+        "rows": [[labels.get(term, term), *(cells.get((term, s), apa.EMPTY) for s in segments)] for term in terms],
+    }
+
+
+def _profile_cell(row: Mapping[str, object]) -> str:
+    if row["mean"] is None:
+        return tables.HIDDEN
+    sign = "+" if row["std_mean"] > 0 else ""
+    return f"{apa.write('mean', row['mean'])} ({sign}{apa.write('std_mean', row['std_mean'])} SD)"
 
 
 def _rows(blocks: Sequence[Block], kind: str) -> list[Mapping[str, object]]:

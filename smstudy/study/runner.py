@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from smstudy.engine.fingerprint import digest_file
+from smstudy.display.prose import slug
+from smstudy.engine.fingerprint import digest_file, digest_json
 from smstudy.engine.manifest import verify
 from smstudy.engine.parameters import Parameter, check_parameters, declared_parameters, parse_parameter
 from smstudy.engine.schedule import Finished, Job, latest_run, run_jobs
@@ -16,6 +15,7 @@ from smstudy.errors import DisclosureError, RunError, StudyError, did_you_mean
 from smstudy.privacy import Privacy
 from smstudy.study.definition import Step, Study, find_notebook, find_study, read_study, runs_folder
 from smstudy.study.inputs import Inputs, resolve_inputs
+from smstudy.study.ledger import read_ledger
 from smstudy.study.naming import check_names
 from smstudy.survey.codebook import read_codebook
 
@@ -57,11 +57,12 @@ def run_study(
     folder = find_study(name)
     study = read_study(folder)
     inputs = resolve_inputs(folder, study, data=data, wave=wave, previous_wave=previous_wave)
+    identity = identity_of(folder, study, inputs)
     return run_jobs(
-        plan_jobs(folder, study, inputs, parameters or {}),
+        plan_jobs(folder, study, inputs, parameters or {}, closed=_closed(folder, study, inputs, identity)),
         runs=runs_folder(folder),
         case=case_name(study, inputs.wave),
-        identity=_identity(folder, study, inputs),
+        identity=identity,
         finish=_finish(folder, inputs),
         workers=workers,
     )
@@ -76,29 +77,41 @@ def latest_report(name: str, *, wave: str = "") -> Path:
         If there is no complete run, or a file of it was changed since.
     """
     folder = find_study(name)
-    study = read_study(folder)
+    return verified_run(folder, read_study(folder), wave) / "report.html"
+
+
+def verified_run(folder: Path, study: Study, wave: str) -> Path:
+    """Find the last complete run of a case; RunError if there is none, or a file of it was changed since."""
     found = latest_run(runs_folder(folder), case_name(study, wave or study.wave))
     if found is None:
-        raise RunError(f"{folder.name} has no complete run of wave {wave or study.wave}. Type `smstudy run {name}`.")
+        raise RunError(
+            f"{folder.name} has no complete run of wave {wave or study.wave}. Type `smstudy run {folder.name}`."
+        )
     changed = verify(found)
     if changed:
         raise RunError(
             f"{found}: {changed[0]} was changed since the run was finished. Delete the folder and run again."
         )
-    return found / "report.html"
+    return found
 
 
 def case_name(study: Study, wave: str) -> str:
-    """Name the folder of a case: organization and wave, as plain letters.
+    """Name the folder of a case: organization and wave, as plain letters."""
+    return f"{slug(study.organization)}-wave-{slug(wave)}"
 
-    >>> _slug("Café & Söhne (GmbH)")
-    'cafe-sohne-gmbh'
+
+def plan_jobs(
+    folder: Path,
+    study: Study,
+    inputs: Inputs,
+    given: Mapping[str, str],
+    *,
+    closed: Sequence[tuple[str, str]] = (),
+) -> list[Job]:
+    """Turn the notebooks of a study into jobs; every parameter is checked before a kernel starts.
+
+    `closed` names groups, as (unit, group), that must not be shown because of what was released before.
     """
-    return f"{_slug(study.organization)}-wave-{_slug(wave)}"
-
-
-def plan_jobs(folder: Path, study: Study, inputs: Inputs, given: Mapping[str, str]) -> list[Job]:
-    """Turn the notebooks of a study into jobs; every parameter is checked before a kernel starts."""
     policy = study.policy
     notebooks = {step.name: find_notebook(folder, step.name) for step in study.notebooks}
     declared = {name: declared_parameters(path) for name, path in notebooks.items()}
@@ -114,6 +127,7 @@ def plan_jobs(folder: Path, study: Study, inputs: Inputs, given: Mapping[str, st
         "wave": inputs.wave,
         "previous_wave": inputs.previous_wave,
         "seed": study.seed,
+        "closed": [list(group) for group in closed],
         "paths": {"folder": str(folder), **inputs.paths()},
     }
     return [
@@ -159,7 +173,28 @@ def _refuse_unknown(given: Mapping[str, str], declared: Mapping[str, Mapping[str
             raise StudyError(f'No notebook of this study has a parameter "{name}". {did_you_mean(name, known)}')
 
 
-def _identity(folder: Path, study: Study, inputs: Inputs) -> dict[str, object]:
+def _closed(folder: Path, study: Study, inputs: Inputs, identity: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Groups that would give few people away beside what the study released before; none if it released nothing."""
+    ledger = read_ledger(runs_folder(folder))
+    if not ledger.releases:
+        return []
+    run = digest_json(identity)
+    earlier = [ledger.find(run, case) for case in cases(study, inputs)]
+    if all(earlier):
+        return sorted({group for release in earlier for group in release.closed})
+    from smstudy.study.release import guarded  # reads all answers; only where a release may be given away
+
+    return guarded(folder, study, inputs, ledger, run)
+
+
+def cases(study: Study, inputs: Inputs) -> list[str]:
+    """The cases a report tells about: this wave, and the previous one if there is one."""
+    waves = [inputs.wave, *([inputs.previous_wave] if inputs.previous_responses is not None else [])]
+    return [case_name(study, wave) for wave in waves]
+
+
+def identity_of(folder: Path, study: Study, inputs: Inputs) -> dict[str, object]:
+    """What a run is made from."""
     return {
         "study": folder.name,
         "title": study.title,
@@ -181,8 +216,3 @@ def _finish(folder: Path, inputs: Inputs) -> Callable[[Path], None]:
         publish_report(staging, folder, inputs)
 
     return finish
-
-
-def _slug(text: str) -> str:
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-") or "unnamed"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence, Set
-from itertools import count
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import replace
+from itertools import count, pairwise
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -14,17 +16,29 @@ from smstudy.engine.fingerprint import digest_file
 from smstudy.errors import StudyError
 from smstudy.instruments.library import Recognized
 from smstudy.study.recognition import apply_instruments, recognized_scales
-from smstudy.survey.drafting import Draft, draft_variables, is_unit, stem
+from smstudy.survey.batteries import belong, neighbors
+from smstudy.survey.decoding import NUMBER, normalize
+from smstudy.survey.drafting import draft_variables, is_unit
 from smstudy.survey.exports import read_export
+from smstudy.survey.guesses import SENTINELS, Draft, is_unlabeled, words_of
 
 PLATFORM_RULES = (
     ("preview", "eligibility", "status", {"Survey Preview", "Survey Test", "1", "2"}, "Test run of the questionnaire"),
     ("unfinished", "completeness", "finished", {"False", "FALSE", "0"}, "Did not reach the last page"),
 )
+CONSENT = re.compile(
+    r"\b(consent|(agree|want) to (take part|participate)|einverstanden|einwillig|accepte de participer)", re.IGNORECASE
+)
+NO = re.compile(r"(no|non|nein|nee|i do not|i disagree|disagree|decline|ich stimme nicht)\b", re.IGNORECASE)
+TOLD_TO = re.compile(
+    r"\b(please|to show|bitte|merci de)\b.*\b(select|choose|tick|mark|click|pick|wählen|cochez)", re.IGNORECASE
+)
+PERSON = re.compile(r"\b(panel|personal code|code word|token|participant|pseudonym)", re.IGNORECASE)
+COMMON = 3
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,60}")
 
 
-def draft_study(name: str, export: str) -> Path:
+def draft_study(name: str, export: str, structure: str | None = None) -> Path:
     """Draft a study from an export.
 
     Parameters
@@ -33,6 +47,9 @@ def draft_study(name: str, export: str) -> Path:
         Name of the study: small letters, digits, hyphens.
     export : str
         The survey export to begin from; it is left where it is.
+    structure : str, optional
+        The definition of the questionnaire that belongs to it (.qsf, .lss, REDCap dictionary, R syntax): it brings
+        wordings, answers and types.
 
     Returns
     -------
@@ -53,7 +70,7 @@ def draft_study(name: str, export: str) -> Path:
     if folder.exists():
         raise StudyError(f"{folder} is there already. Choose another name, or delete the folder.")
     source = Path(export).expanduser().resolve()
-    read = read_export(source)
+    read = read_export(source, structure=Path(structure).expanduser()) if structure else read_export(source)
     drafts, found = apply_instruments(draft_variables(read), coded=read.choices)
     pages = _render(name, source, drafts, found)
     try:
@@ -71,6 +88,8 @@ def _render(name: str, source: Path, drafts: Sequence[Draft], found: Mapping[str
         lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     environment.filters["quoted"] = quoted
+    common = common_missing(drafts)
+    drafts = [replace(d, missing={code: why for code, why in d.missing.items() if code not in common}) for d in drafts]
     scales = answer_scales(drafts)
     known = recognized_scales(drafts, found)
     placed = {item for scale in known for item in scale.items}
@@ -81,6 +100,9 @@ def _render(name: str, source: Path, drafts: Sequence[Draft], found: Mapping[str
         "source": source,
         "sha256": digest_file(source),
         "drafts": drafts,
+        "common": common,
+        "questions": sum(bool(draft.confirm) for draft in drafts),
+        "person": next((d.name for d in drafts if d.kind == "id" and PERSON.search(f"{d.column} {d.title}")), ""),
         "scales": scales,
         "scale_of": {d.name: key for key, categories in scales.items() for d in drafts if d.categories == categories},
         "reversed": {name for name, match in found.items() if match.item.reverse},
@@ -115,18 +137,76 @@ def quoted(text: object) -> str:
 
 
 def suggested_rules(drafts: Sequence[Draft]) -> list[str]:
-    """Rules of cleaning that columns of survey platforms call for, for a person to take over."""
-    seen = {
-        draft.column.casefold(): (draft, {label.removeprefix("answer ") for _, label, *_ in draft.categories})
-        for draft in drafts
-    }
+    """Rules of cleaning that the columns call for, for a person to take over."""
     return [
-        f"{{id: {name}, stage: {stage}, column: {seen[column][0].name}, op: equals, value: {quoted(answer)}, "
-        f"action: exclude, reason: {reason}}}"
-        for name, stage, column, answers, reason in PLATFORM_RULES
-        if column in seen
-        for answer in sorted(seen[column][1] & answers)
+        rule
+        for draft in drafts
+        for suggest in (_platform_rules, _consent, _instruction, _twice)
+        for rule in suggest(draft)
     ]
+
+
+def _rule(name: str, stage: str, column: str, op: str, reason: str, value: str | None = None) -> str:
+    compared = "" if value is None else f" value: {quoted(value)},"
+    left_out = f"action: exclude, reason: {quoted(reason)}"
+    return f"{{id: {name}, stage: {stage}, column: {column}, op: {op},{compared} {left_out}}}"
+
+
+def _answers(draft: Draft) -> list[str]:
+    return [label.removeprefix("answer ") for _, label, *_ in draft.categories]
+
+
+def _platform_rules(draft: Draft) -> Iterator[str]:
+    for name, stage, column, answers, reason in PLATFORM_RULES:
+        if draft.column.casefold() == column:
+            yield from (
+                _rule(name, stage, draft.name, "equals", reason, word) for word in sorted(answers & {*_answers(draft)})
+            )
+    if draft.column.casefold() == "submitdate":
+        yield _rule("unfinished", "completeness", draft.name, "missing", "Did not send the questionnaire")
+
+
+def _consent(draft: Draft) -> Iterator[str]:
+    """Who says no where consent is asked for."""
+    if draft.kind == "category" and len(draft.categories) <= COMMON and CONSENT.search(draft.title):
+        refusals = [word for word in _answers(draft) if NO.match(word)]
+        yield from (
+            _rule("no-consent", "consent", draft.name, "equals", "Did not agree to take part", w) for w in refusals
+        )
+
+
+def _instruction(draft: Draft) -> Iterator[str]:
+    """Whoever does not choose the answer that an attention check names."""
+    if draft.kind in ("item", "category") and TOLD_TO.search(draft.title):
+        named = [
+            w for w in _answers(draft) if re.search(rf"(?<!\w){re.escape(normalize(w))}(?!\w)", normalize(draft.title))
+        ]
+        if named:
+            answer, name = max(named, key=len), f"attention-{draft.name}".replace("_", "-")
+            yield _rule(
+                name, "quality", draft.name, "not_equals", "Did not follow an instruction in the questionnaire", answer
+            )
+
+
+def _twice(draft: Draft) -> Iterator[str]:
+    if draft.kind == "id":
+        name = f"twice-{draft.name}".replace("_", "-")
+        yield _rule(
+            name, "duplicates", draft.name, "duplicate_of_earlier", "Answered before; the first response counts"
+        )
+
+
+def common_missing(drafts: Sequence[Draft]) -> dict[str, str]:
+    """Codes that several columns declare missing for one reason, and that are an answer in none."""
+    given = [(code, why) for draft in drafts for code, why in draft.missing.items()]
+    answers = {normalize(word) for draft in drafts for word in words_of(draft)}
+    reasons = {code: {why for other, why in given if other == code} for code, _ in given}
+    return {
+        code: why
+        for (code, why), times in Counter(given).items()
+        if times >= COMMON and len(reasons[code]) == 1 and normalize(code) not in answers
+        and (code in SENTINELS or not NUMBER.fullmatch(code))
+    }  # fmt: skip
 
 
 def answer_scales(drafts: Sequence[Draft]) -> dict[str, tuple[tuple[str, str], ...]]:
@@ -136,15 +216,24 @@ def answer_scales(drafts: Sequence[Draft]) -> dict[str, tuple[tuple[str, str], .
     return {f"answers_{i}": categories for i, categories in enumerate(twice, 1)}
 
 
-def _belong(one: Draft, other: Draft) -> bool:
-    """Neighbors belong together if their names share a stem, or if both columns are headed by the whole statement."""
-    return stem(one) == stem(other) or (" " in one.column.strip() and " " in other.column.strip())
-
-
 def batteries(drafts: Sequence[Draft]) -> list[list[str]]:
     """Runs of at least three neighboring items on one answer scale: likely scales, for a person to sort."""
-    runs: list[list[Draft]] = []
-    for draft in (d for d in drafts if d.kind == "item"):
-        same = runs and runs[-1][-1].categories == draft.categories and _belong(runs[-1][-1], draft)
-        runs[-1].append(draft) if same else runs.append([draft])
-    return [[d.name for d in run] for run in runs if len(run) >= 3]
+    items = [draft for draft in drafts if draft.kind == "item"]
+    runs = list(neighbors(items, lambda one, other: one.categories == other.categories and _belong(one, other)))
+    joined: list[list[Draft]] = []
+    for run in runs:
+        last = joined[-1] if joined else []
+        single = len(run) == 1 and last and all(not _belong(one, other) for one, other in pairwise([*last, *run]))
+        if single and last[-1].categories == run[0].categories and not is_unlabeled(run[0].categories):
+            last += run
+        else:
+            joined.append(list(run))
+    return [[draft.name for draft in run] for run in joined if len(run) >= COMMON]
+
+
+def _belong(one: Draft, other: Draft) -> bool:
+    """Rows of one question, names with one stem, or both columns headed by a whole statement."""
+    statements = (
+        " " in one.column.strip() and " " in other.column.strip() and not (one.description or other.description)
+    )
+    return statements or belong(one, other)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,12 +20,19 @@ from smstudy.study import definition
 from smstudy.study.answer import Answer, answer
 from smstudy.study.hypotheses import Record, Verdicts, decide
 from smstudy.study.inputs import Inputs, resolve_inputs
+from smstudy.study.sensitivity import Sensitivity, sensitivity
 from smstudy.survey.cleaning import Cleaning, clean
 from smstudy.survey.codebook import Codebook, read_codebook
 from smstudy.survey.dataset import Survey
 from smstudy.survey.decoding import decode
-from smstudy.survey.exports import read_export
-from smstudy.survey.quality import QualityCard, Response, quality_card, response_table, with_flags
+from smstudy.survey.exports import Export, read_export
+from smstudy.survey.grading import QualityGrade, quality_grade
+from smstudy.survey.operators import flag_name
+from smstudy.survey.protection import ProtectionSheet, protection_sheet
+from smstudy.survey.quality import CARELESS, QualityCard, quality_card, with_flags
+from smstudy.survey.response import Response, response_table
+from smstudy.survey.rules import Rule
+from smstudy.survey.weights import Weights, poststratify, rake
 
 HANDED_OVER = "SMSTUDY_RUN"
 
@@ -85,19 +92,28 @@ class StudyRun:
         return read_codebook(self.folder / "codebook.yml")
 
     @cached_property
-    def frame(self) -> pd.DataFrame | None:
-        """Head counts: columns unit and headcount; None if the study has none."""
+    def head_counts(self) -> pd.DataFrame | None:
+        """Head counts as the frame has them: `headcount` and columns named like variables; None if there are none."""
         if self.inputs.frame is None or self.study.frame is None:
             return None
-        cells = read_export(self.inputs.frame).cells
-        names = {self.study.frame.unit: "unit", self.study.frame.headcount: "headcount"}
+        cells = read_export(self.inputs.frame).cells.astype("str")
+        names = {self.study.frame.unit: self.study.unit or "unit", self.study.frame.headcount: "headcount"}
         absent = [name for name in names if name not in cells]
         if absent:
             raise StudyError(
                 f'{self.inputs.frame.name} has no column "{absent[0]}". {did_you_mean(absent[0], cells.columns)}'
             )
-        frame = cells.rename(columns=names)[["unit", "headcount"]]
+        frame = cells.rename(columns=names)
         return frame.assign(headcount=pd.to_numeric(frame["headcount"], errors="coerce"))
+
+    @property
+    def frame(self) -> pd.DataFrame | None:
+        """Head counts by department: columns unit and headcount; None if there are none."""
+        counts, unit = self.head_counts, self.study.unit or "unit"
+        if counts is None or counts[unit].is_unique or counts.shape[1] == 2:
+            return None if counts is None else counts.rename(columns={unit: "unit"})[["unit", "headcount"]]
+        summed = counts.groupby(unit, sort=False)["headcount"].sum(min_count=1)
+        return summed.rename_axis("unit").reset_index()
 
     def survey(self, stage: str = "clean") -> Survey:
         """Give the answers of this wave: `raw` as decoded, or `clean` with rules applied and scales scored."""
@@ -105,16 +121,61 @@ class StudyRun:
             raise StudyError(f'There is no stage "{stage}". Allowed: raw, clean.')
         return self._raw if stage == "raw" else self._clean
 
+    def previous(self) -> StudyRun:
+        """The same study at the previous wave; StudyError if it names none."""
+        if self.inputs.previous_responses is None:
+            raise StudyError(
+                "study.yml names no previous wave. Name one under previous_wave, or leave the notebook out."
+            )
+        inputs = replace(
+            self.inputs,
+            responses=self.inputs.previous_responses,
+            wave=self.inputs.previous_wave,
+            previous_responses=None,
+            previous_wave="",
+        )
+        return replace(self, inputs=inputs)
+
     def previous_survey(self) -> Survey | None:
         """Give the clean answers of the previous wave; None if the study names none."""
-        if self.inputs.previous_responses is None:
-            return None
-        raw = self._decoded(self.inputs.previous_responses, self.inputs.previous_wave)
-        return score(_cleaned(raw, self.study).survey).survey
+        return None if self.inputs.previous_responses is None else self.previous().survey()
 
     def quality(self) -> QualityCard:
         """Check the quality of the answers that are left: of previews and of those who refused nothing is told."""
-        return quality_card(self._cleaning.survey)
+        return self._card(self._cleaning.survey)
+
+    def grade(self) -> QualityGrade:
+        """Grade the survey from A to E."""
+        return quality_grade(self.quality(), self._cleaning.survey, response=self.response())
+
+    def sensitivity(self, scores: Sequence[str] | None = None) -> Sensitivity:
+        """Compare mean scores of everybody with those without whom a quality rule or the quality card flags.
+
+        Means of the clean answers are shown elsewhere. Where a quality rule left out fewer people than may be shown,
+        they are not counted among everybody; where the card flags so few of the others, these are not left out.
+        """
+        others = [rule for rule in self.study.rules if rule.stage != "quality"]
+        everybody = score(self._cleaned(self._raw, others).survey).survey
+        left_out = pd.Series(~everybody.answers.index.isin(self._clean.answers.index), index=everybody.answers.index)
+        if 0 < left_out.sum() < self.privacy.min_n:
+            everybody, left_out = everybody.keep_rows(~left_out, "too few to compare"), left_out[~left_out]
+        careless = (everybody.answers[flag_name(CARELESS)] > 0) & ~left_out
+        few = 0 < careless.sum() < self.privacy.min_n
+        return sensitivity(everybody, left_out if few else left_out | careless, scores=scores)
+
+    def weights(self) -> Weights:
+        """Weight the clean answers to the head counts, as study.yml says under weights."""
+        plan = self.study.weights or definition.Weighting()
+        if self.head_counts is None:
+            raise StudyError("study.yml names no frame with head counts to weight to. Name one, or leave weights out.")
+        options = {"margins": plan.margins, "missing": plan.missing}
+        if plan.method == "poststratify":
+            return poststratify(self._clean, self.head_counts, **options)
+        return rake(self._clean, self.head_counts, trim=plan.trim, **options)
+
+    def protection(self) -> ProtectionSheet:
+        """List what is done with every column of the export."""
+        return protection_sheet(self._export, self.codebook, self.privacy)
 
     def response(self) -> Response:
         """Compare the respondents that are left with the head counts."""
@@ -160,20 +221,37 @@ class StudyRun:
         return {path.name: path for path in (definition.home() / "data" / "demo-organization" / "results").glob("*")}
 
     @cached_property
+    def _export(self) -> Export:
+        return self._read(self.inputs.responses)
+
+    @cached_property
     def _raw(self) -> Survey:
-        return self._decoded(self.inputs.responses, self.inputs.wave)
+        return self._decoded(self._export, self.inputs.wave)
 
     @cached_property
     def _cleaning(self) -> Cleaning:
-        return _cleaned(self._raw, self.study)
+        return self._cleaned(self._raw, self.study.rules)
 
     @cached_property
     def _clean(self) -> Survey:
         return score(self._cleaning.survey).survey
 
-    def _decoded(self, path: Path, wave: str) -> Survey:
-        keep = {variable.column for variable in self.codebook.variables}
-        return decode(read_export(path, keep=keep), self.codebook, privacy=self.privacy, wave=wave)
+    def _read(self, path: Path) -> Export:
+        return read_export(path, keep={name for v in self.codebook.variables for name in v.headers})
+
+    def _decoded(self, export: Export, wave: str) -> Survey:
+        return decode(export, self.codebook, privacy=self.privacy, wave=wave)
+
+    def _card(self, survey: Survey) -> QualityCard:
+        ids = {rule.id for rule in self.study.rules}
+        thresholds = {name: number for name, number in self.study.cutoffs.items() if name not in ids}
+        return quality_card(survey, attention=self.study.attention, thresholds=thresholds)
+
+    def _cleaned(self, raw: Survey, rules: Sequence[Rule]) -> Cleaning:
+        """Apply rules; what reading the export found goes with the flow of respondents."""
+        cutoffs = {rule.id: self.study.cutoffs[rule.id] for rule in rules if rule.id in self.study.cutoffs}
+        cleaning = clean(with_flags(raw, self._card(raw)), rules, cutoffs=cutoffs)
+        return replace(cleaning, findings=(*raw.findings, *cleaning.findings))
 
 
 def open_study(study: str, *, min_n: int = 5) -> StudyRun:
@@ -208,10 +286,14 @@ def open_study(study: str, *, min_n: int = 5) -> StudyRun:
         folder=folder,
         study=plan,
         inputs=inputs,
-        privacy=policy.raised_to(max(min_n, policy.min_n)) if min_n >= 5 else Privacy(min_n=min_n),
+        privacy=_policy(policy, min_n).closing(tuple(group) for group in context.get("closed", ())),
         output=Path(context["output"]) if context else None,
         upstream={name: Path(path) for name, path in context.get("upstream", {}).items()},
     )
+
+
+def _policy(policy: Privacy, min_n: int) -> Privacy:
+    return policy.raised_to(max(min_n, policy.min_n)) if min_n >= 5 else Privacy(min_n=min_n)
 
 
 def _response_of_all(survey: Survey, frame: pd.DataFrame | None) -> Response:
@@ -225,12 +307,6 @@ def _response_of_all(survey: Survey, frame: pd.DataFrame | None) -> Response:
         privacy=survey.privacy,
         rows=pd.DataFrame({"group": ["Everybody"], "n_frame": [asked], "n": [n], "response": [n / asked]}),
     )
-
-
-def _cleaned(raw: Survey, study: definition.Study) -> Cleaning:
-    """Apply the rules; what reading the export found goes with the flow of respondents."""
-    cleaning = clean(with_flags(raw, quality_card(raw)), study.rules)
-    return replace(cleaning, findings=(*raw.findings, *cleaning.findings))
 
 
 def _store(output: Path, name: str, result: Result) -> None:

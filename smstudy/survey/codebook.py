@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -43,6 +43,8 @@ class Variable(Entry):
         Short name used in formulas: letters, digits, underscore.
     column : str
         Header of the column in the export; the name itself if left out.
+    former_columns : tuple of str
+        Headers the column had in other waves, for instance because the wording of the question was changed.
     title : str
         Wording a reader sees.
     kind : str
@@ -61,6 +63,7 @@ class Variable(Entry):
 
     name: str
     column: str = ""
+    former_columns: tuple[str, ...] = ()
     title: str = ""
     description: str = ""
     kind: Kind
@@ -84,6 +87,19 @@ class Variable(Entry):
     def label(self) -> str:
         """The words a reader knows the variable by."""
         return self.title or self.name
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """Every header the column may have: today's first, then the former ones."""
+        return (self.column, *self.former_columns)
+
+    def column_in(self, names: Collection[str]) -> str | None:
+        """Find the header of the variable among these: today's, else the first former one; None if none is there.
+
+        >>> Variable(name="use", column="Q6_1", former_columns=["Q4_1"], kind="text").column_in(["Q4_1", "Q5"])
+        'Q4_1'
+        """
+        return next((header for header in self.headers if header in names), None)
 
 
 class Scale(Entry):
@@ -129,7 +145,7 @@ class Codebook(Entry):
     @model_validator(mode="after")
     def _check(self) -> Codebook:
         _refuse_twice("variable or scale", [v.name for v in self.variables] + [s.name for s in self.scales])
-        _refuse_twice("column", [v.column for v in self.variables])
+        _refuse_twice("column", [header for variable in self.variables for header in variable.headers])
         for variable in self.variables:
             _check_answers(variable)
         for scale in self.scales:

@@ -6,21 +6,25 @@ The law of this module: from the shown cells and the totals nobody learns more a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import linprog
+from scipy.sparse import csr_array, eye_array, kron, vstack
 
 from smstudy.errors import DataError, DisclosureError, did_you_mean
 from smstudy.inference.design import POOLED
 from smstudy.privacy import Privacy
 from smstudy.result import Finding
 from smstudy.survey.dataset import Data, Survey
+from smstudy.survey.suppression import covers as covers
+from smstudy.survey.suppression import hidden_rows, hide_cells
+from smstudy.survey.suppression import possible_values as possible_values
 
 ALL = "all"
 NO_GROUP = "(not stated)"
+DIFFERENCE = "difference_hidden"
 
 
 class Protected(NamedTuple):
@@ -85,14 +89,168 @@ def protect(
     before = table["hidden"].astype(bool).to_numpy() if "hidden" in table else np.zeros(len(table), dtype=bool)
     hidden = hidden_rows(table[list(counts)].to_numpy(float), privacy.min_n, total_known=total_known, hidden=before)
     shown = blank(table, hidden, [*counts, *numbers])
-    return Protected(shown, _findings(hidden, privacy.min_n))
+    return Protected(shown, _findings(hidden, privacy))
 
 
-def hidden_groups(survey: Survey, unit: str) -> frozenset[str]:
+def protect_two_way(table: pd.DataFrame, *, privacy: Privacy, parents: Mapping[str, str] | None = None) -> Protected:
+    """Hide cells of a cross-tabulation so that none follows from the totals of rows, columns and larger units.
+
+    Parameters
+    ----------
+    table : DataFrame, shape (r, c)
+        Numbers of people; the index names the groups, for example teams.
+    privacy : Privacy
+        The thresholds.
+    parents : mapping, optional
+        Group to the larger unit it belongs to, such as team to department, and department to division.
+
+    Returns
+    -------
+    Protected
+        The counts as floats, a row for each larger unit, and the totals of rows and columns, named "all"; NaN is
+        hidden. Cells of 0 are hidden as small ones are, unless their whole line is empty: beside them nobody learns
+        that a hidden cell is not empty. Every choice is checked by linear programming: the least and the greatest value
+        a hidden count could have, given what is shown.
+
+    Raises
+    ------
+    DataError
+        If a name is used twice.
+    DisclosureError
+        If no choice of cells is safe, because all respondents together are too few.
+
+    Examples
+    --------
+    >>> protect_two_way(pd.DataFrame({"x": [9, 3], "y": [8, 20]}, index=["a", "b"]), privacy=Privacy()).table
+            x     y   all
+    a     NaN   NaN  17.0
+    b     NaN   NaN  23.0
+    all  12.0  28.0  40.0
+    """
+    full, sums = _with_sums(table.astype(float), parents or {})
+    full[ALL] = full.sum(axis=1)
+    shape, counts = full.shape, full.to_numpy()
+    across = np.append(np.ones(shape[1] - 1), -1.0)
+    equations = vstack([kron(sums, eye_array(shape[1])), kron(eye_array(shape[0]), across[None, :])])
+    last = np.zeros(shape, dtype=bool)
+    last[:, -1], last[len(table) :] = True, True
+    empty = (counts == 0) & (counts[:, [-1]] > 0) & (counts[[-1], :] > 0) & ~last
+    cells = np.arange(counts.size - 1)
+    everybody = counts.ravel()[-1]
+    if 0 < everybody < privacy.min_n:
+        raise DisclosureError(f"Fewer than {privacy.min_n} respondents in all: no table of them can be shown.")
+    hidden = hide_cells(
+        counts.ravel()[cells], csr_array(equations)[:, cells], privacy.min_n, hidden=empty.ravel()[cells],
+        last=(last & (counts > 0)).ravel()[cells],
+    )  # fmt: skip
+    hidden = np.append(hidden, False).reshape(shape)
+    return Protected(full.mask(hidden), _findings(hidden.ravel(), privacy, what="cells"))
+
+
+def protect_hierarchy(
+    table: pd.DataFrame, *, group: str, parent: str, counts: Sequence[str], numbers: Sequence[str], privacy: Privacy
+) -> Protected:
+    """Hide groups at every level so that no hidden one follows from larger units and the groups shown beside it.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row per group of every level: teams, departments, everybody. The groups of a unit must add up to it.
+    group, parent : str
+        Columns with the name of a group, used once each, and of the larger unit it belongs to; missing at the top.
+    counts : sequence of str
+        Columns with numbers of people.
+    numbers : sequence of str
+        Columns to blank beside the counts.
+    privacy : Privacy
+        The thresholds.
+
+    Returns
+    -------
+    Protected
+        The table with numbers blanked and a flag `hidden`; larger units are hidden only where nothing else helps.
+
+    Raises
+    ------
+    DataError
+        If a column or a larger unit is not there, a name is used twice, or groups do not add up to their unit.
+    DisclosureError
+        If no choice is safe.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"group": ["all", "S", "S1", "S2", "T"], "unit": [None, "all", "S", "S", "all"],
+    ...                       "n": [40, 21, 3, 18, 19]})
+    >>> shown = protect_hierarchy(table, group="group", parent="unit", counts=["n"], numbers=[], privacy=Privacy())
+    >>> shown.table["group"][shown.table["hidden"]].tolist()
+    ['S1', 'S2']
+    """
+    _need(table, [group, parent, *counts, *numbers])
+    above = table[parent].astype(object)
+    sums = _hierarchy(table[group].tolist(), above.where(above.notna(), None).tolist())
+    values = table[list(counts)].to_numpy(float)
+    if np.any(sums @ values != 0):
+        raise DataError(f'The groups do not add up to their larger unit in "{counts[0]}". Give everybody a group.')
+    top = (sums.toarray() < 0).any(axis=0)
+    hidden = table["hidden"].astype(bool).to_numpy() if "hidden" in table else np.zeros(len(table), dtype=bool)
+    before = None
+    while before is None or not np.array_equal(before, hidden):
+        before = hidden
+        for column in values.T:
+            some = column > 0
+            hidden = hidden | hide_cells(
+                column, sums, privacy.min_n, hidden=hidden & some, last=top & some, least=_least(some, sums)
+            )
+    return Protected(blank(table, hidden, [*counts, *numbers]), _findings(hidden, privacy))
+
+
+def _with_sums(table: pd.DataFrame, parents: Mapping[str, str]) -> tuple[pd.DataFrame, csr_array]:
+    """Add a row for each larger unit and one for all, and give the equations between the rows."""
+    level = table.set_axis([str(name) for name in table.index])
+    rows = [level]
+    while any(name in parents for name in level.index):
+        level = level[[name in parents for name in level.index]]
+        level = level.groupby([parents[name] for name in level.index], sort=False).sum()
+        rows.append(level)
+    rows.append(table.sum(axis=0).to_frame(ALL).T)
+    full = pd.concat(rows)
+    names = full.index.tolist()
+    return full, _hierarchy(names, [*(parents.get(name, ALL) for name in names[:-1]), None])
+
+
+def _hierarchy(names: Sequence[str], parents: Sequence[str | None]) -> csr_array:
+    """One equation per larger unit: its groups minus itself is 0; shape (units, groups)."""
+    place = {name: i for i, name in enumerate(names)}
+    if len(place) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f'Two groups are named "{twice}". Give each its own name, such as "Sales / North".')
+    units = {unit: i for i, unit in enumerate(dict.fromkeys(parent for parent in parents if parent is not None))}
+    for unit in units:
+        if unit not in place:
+            raise DataError(f'There is no row for "{unit}". {did_you_mean(unit, names)}')
+    parts = [(units[unit], j, 1.0) for j, unit in enumerate(parents) if unit is not None]
+    whole = [(i, place[unit], -1.0) for unit, i in units.items()]
+    rows, columns, signs = zip(*parts, *whole) if parts else ((), (), ())
+    return csr_array((signs, (rows, columns)), shape=(len(units), len(names)))
+
+
+def _least(some: np.ndarray, sums: csr_array) -> np.ndarray:
+    """At least one person is in every group that is not empty, so a unit has as many as it has such groups."""
+    least, before = some.astype(float), None
+    parts, units = sums.maximum(0), sums.argmin(axis=1) if sums.shape[0] else []
+    while before is None or not np.array_equal(before, least):
+        before = least.copy()
+        least[units] = np.maximum(least[units], parts @ least)
+    return least
+
+
+def hidden_groups(survey: Survey, unit: str, *, scores: Sequence[str] = ()) -> frozenset[str]:
     """Choose the groups of a survey that every table hides.
 
     The choice looks at all scores at once, so that no two tables of one wave hide different groups and thereby give
-    away what each hides. Respondents who state no group are one.
+    away what each hides. A group is hidden if it is small in any score, if all its members have the same value of one
+    (their mean is each member's answer), or if the policy has closed it, for example because it would differ by few
+    people from what was released before. Respondents who state no group are one.
 
     Parameters
     ----------
@@ -100,11 +258,36 @@ def hidden_groups(survey: Survey, unit: str) -> frozenset[str]:
         Clean answers with scores.
     unit : str
         Variable that says which group a respondent belongs to.
+    scores : sequence of str
+        Numbers on the page besides the scales of the codebook.
     """
-    scores = [scale.name for scale in survey.codebook.scales if scale.name in survey.answers]
-    answered = survey.answers[scores].notna().assign(**{ALL: True}).groupby(group_names(survey, unit)).sum()
-    hidden = hidden_rows(answered.to_numpy(float), survey.privacy.min_n)
-    return frozenset(answered.index[hidden])
+    names = scale_scores(survey)
+    values = survey.answers[list(dict.fromkeys([*names, *scores]))].astype(float)
+    groups = group_names(survey, unit)
+    answered = values.notna().assign(**{ALL: True}).groupby(groups).sum()
+    closed = alike(values, groups) | {group for name, group in survey.privacy.closed if name == unit}
+    hidden = answered.index.isin(closed)
+    while True:
+        hidden = hidden_rows(answered.to_numpy(float), survey.privacy.min_n, hidden=hidden)
+        together = groups.isin(answered.index[hidden])
+        if hidden.all() or not alike(values[together], together[together]):
+            return frozenset(answered.index[hidden])
+        hidden[np.argmin(np.where(hidden, np.inf, answered[ALL]))] = True
+
+
+def scale_scores(survey: Survey) -> list[str]:
+    """Names of the scores of the codebook's scales that the survey has."""
+    return [scale.name for scale in survey.codebook.scales if scale.name in survey.answers]
+
+
+def alike(values: pd.DataFrame, groups: pd.Series) -> frozenset[str]:
+    """Find the groups in which all who answered have the same value of one column: the mean is everybody's answer.
+
+    >>> alike(pd.DataFrame({"use": [5.0, 5, 2, 3]}), pd.Series(["A", "A", "B", "B"]))
+    frozenset({'A'})
+    """
+    same = (values.groupby(groups.to_numpy(object)).nunique() == 1).any(axis=1)
+    return frozenset(same.index[same])
 
 
 def group_names(survey: Survey, unit: str) -> pd.Series:
@@ -130,33 +313,6 @@ def pool_hidden(data: Data, columns: Iterable[str]) -> pd.DataFrame:
     return data.answers.assign(**pooled)
 
 
-def hidden_rows(
-    counts: np.ndarray, min_n: int, *, total_known: bool = True, hidden: np.ndarray | None = None
-) -> np.ndarray:
-    """Choose the rows to hide, shape (n groups,), for counts of shape (n groups, k columns) with known column sums.
-
-    >>> hidden_rows(np.array([[20], [3], [8]]), 5)
-    array([False,  True,  True])
-    """
-    counts = np.nan_to_num(counts)
-    small = (counts > 0) & (counts < min_n)
-    hidden = small.any(axis=1) | (False if hidden is None else hidden)
-    size = np.where(counts > 0, counts, np.inf).min(axis=1, initial=np.inf)
-    while total_known and hidden.any() and not hidden.all() and not _safe(counts[hidden], min_n):
-        candidates = np.where(hidden, np.inf, size)
-        if not np.isfinite(candidates).any():
-            return np.ones(len(hidden), dtype=bool)
-        hidden[np.argmin(candidates)] = True
-    return hidden
-
-
-def _safe(counts: np.ndarray, min_n: int) -> bool:
-    """Say whether hidden counts with known sums (one per column) leave each of them open from 1 to min_n - 1."""
-    people = counts > 0
-    some = people.sum(axis=0)
-    return len(counts) > 1 and bool(np.all((some == 0) | ((some > 1) & (counts.sum(axis=0) >= min_n + some - 2))))
-
-
 def blank(table: pd.DataFrame, hidden: np.ndarray, numbers: Sequence[str]) -> pd.DataFrame:
     """Blank the numbers of hidden rows and flag them; a table with nothing hidden is given back as it is."""
     if not np.any(hidden):
@@ -167,91 +323,30 @@ def blank(table: pd.DataFrame, hidden: np.ndarray, numbers: Sequence[str]) -> pd
     return shown
 
 
-def hide_cells(
-    values: np.ndarray, equations: np.ndarray, min_n: int, *, hidden: np.ndarray, last: np.ndarray
-) -> np.ndarray:
-    """Choose cells to hide so that no small count can be narrowed down by linear equations readers know.
+def why_hidden(min_n: int) -> str:
+    """The reasons for hiding groups; one text for all, because to tell them apart would narrow the guess.
 
-    Parameters
-    ----------
-    values : array, shape (n,)
-        Counts of people; those from 1 to min_n - 1 are hidden first.
-    equations : array, shape (m, n)
-        Coefficients of the sums readers know; what each adds up to is taken from the values.
-    min_n : int
-        Smallest count that may be shown.
-    hidden : array of bool, shape (n,)
-        Cells that are hidden anyway, above all those of 0, which would else tell that the hidden ones are not empty.
-    last : array of bool, shape (n,)
-        Totals: hidden only if nothing else helps, and known not to be empty.
-
-    Returns
-    -------
-    array of bool, shape (n,)
-
-    Raises
-    ------
-    DisclosureError
-        If no choice is safe.
+    Where two hidden counts add up to a known sum, to know that one of them is not small can fix the other.
     """
-    small = (values > 0) & (values < min_n)
-    hidden = small | hidden
-    for cell in np.flatnonzero(small):
-        while not covers(possible_values(cell, values, equations, hidden, least=last.astype(float)), min_n):
-            hidden[_next_cell(cell, values, equations, hidden, last)] = True
-    return hidden
+    return f"fewer than {min_n} respondents, all with the same answer, or needed so that such a group does not follow"
 
 
-def covers(bounds: tuple[float, float], min_n: int) -> bool:
-    """Say whether every count from 1 to min_n - 1 lies within the bounds."""
-    return bounds[0] <= 1 and bounds[1] >= min_n - 1
-
-
-def possible_values(
-    cell: int, values: np.ndarray, equations: np.ndarray, hidden: np.ndarray, *, least: np.ndarray
-) -> tuple[float, float]:
-    """Find the least and the greatest whole number a hidden cell could be, given the shown cells and the sums.
-
-    `least`, shape (n,), says what a reader knows each hidden cell to be at least.
-    """
-    free = equations[:, hidden]
-    used = np.any(free != 0, axis=1)
-    rest = (equations @ (values * hidden))[used]
-    target = (np.flatnonzero(hidden) == cell).astype(float)
-    if not np.any(free[:, target > 0]):
-        return float(least[cell]), np.inf
-    limits = [(floor, None) for floor in least[hidden]]
-    ends = []
-    for sign in (1, -1):
-        found = linprog(sign * target, A_eq=free[used], b_eq=rest, bounds=limits)
-        ends.append(np.inf if found.status == 3 else sign * found.fun)
-    return float(np.ceil(ends[0] - 1e-6)), float(np.floor(ends[1] + 1e-6))
-
-
-def _next_cell(cell: int, values: np.ndarray, equations: np.ndarray, hidden: np.ndarray, last: np.ndarray) -> int:
-    """Choose the smallest shown count near a cell: in one of its sums if there is one; cells marked last come last."""
-    near = np.any(equations[equations[:, cell] != 0] != 0, axis=0)
-    linked = np.any(equations[np.any(equations[:, hidden] != 0, axis=1)] != 0, axis=0)
-    for choice in (near & ~last, linked & ~last, near & last, linked & last):
-        places = np.flatnonzero(choice & ~hidden & (values > 0))
-        if len(places):
-            return int(places[np.argmin(values[places])])
-    raise DisclosureError(
-        "This table cannot be shown: whatever is hidden, a count of a small group follows from the totals. "
-        "Combine groups, or leave the table out."
+def why_closed(min_n: int) -> str:
+    """Why the policy closes groups."""
+    return (
+        "Some groups are hidden because their numbers, compared with an earlier release of the same wave or another "
+        f"split, would tell about fewer than {min_n} people."
     )
 
 
-def _why(min_n: int) -> str:
-    return f"fewer than {min_n} respondents, or needed to hide a group that has fewer"
-
-
-def _findings(hidden: np.ndarray, min_n: int, *, what: str = "groups") -> tuple[Finding, ...]:
+def _findings(hidden: np.ndarray, privacy: Privacy, *, what: str = "groups") -> tuple[Finding, ...]:
     if not np.any(hidden):
         return ()
-    text = f"{int(np.sum(hidden))} of {len(hidden)} {what} are hidden: {_why(min_n)}."
+    text = f"{int(np.sum(hidden))} of {len(hidden)} {what} are hidden: {why_hidden(privacy.min_n)}."
     everything = " Nothing is left to show; combine groups." if np.all(hidden) else ""
-    return (Finding(name="groups_hidden", text=text + everything, severity="warning" if everything else "info"),)
+    severity = "warning" if everything else "info"
+    found = (Finding(name="groups_hidden", text=text + everything, severity=severity),)
+    return (*found, Finding(name=DIFFERENCE, text=why_closed(privacy.min_n))) if privacy.closed else found
 
 
 def _need(table: pd.DataFrame, names: Sequence[str]) -> None:

@@ -12,8 +12,9 @@ import struct
 import subprocess
 import sys
 import zipfile
+from base64 import b64decode
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,14 +25,14 @@ import pandas as pd
 from smstudy.errors import DataError, did_you_mean
 from smstudy.survey import foreign
 from smstudy.survey.codebook import Kind
+from smstudy.survey.columns import Column, stored
 from smstudy.survey.identifiers import identifier_by_content, identifier_by_name
 from smstudy.survey.platforms import READERS, Reading
+from smstudy.survey.structures import read_structure, with_structure
 from smstudy.survey.tabular import (
     MAX_BYTES,
     SAVE_AS,
     Table,
-    as_cells,
-    check_cells,
     check_width,
     read_text,
 )
@@ -40,12 +41,24 @@ SECONDS = 20
 MAX_UNPACKED = 128 << 20
 MAX_RATIO = 200
 
+CONTAINERS: dict[str, Callable[[bytes], bool]] = {
+    "spss": lambda magic: magic.startswith((b"$FL2", b"$FL3")),
+    "xlsx": lambda magic: magic.startswith((b"PK\x03\x04", b"PK\x05\x06")),
+    "stata": lambda magic: magic.startswith(b"<stata_dta>") or bool(_OLD_STATA.match(magic)),
+    "parquet": lambda magic: magic.startswith(b"PAR1"),
+}
 MISSING_MARKS = frozenset({"", "?"})
 
 _SLOW = "reading takes too long; the file may be damaged, or too large for its format: save it as CSV (UTF-8)"
 _OUT_OF_TIME = -getattr(signal, "SIGXCPU", 24)
 # The slower parser openpyxl would choose guards against what the limits of the child process guard against anyway.
-_CHILD_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENPYXL_DEFUSEDXML": "False"}
+_CHILD_ENVIRONMENT = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "OPENPYXL_DEFUSEDXML": "False",
+}
+_OLD_STATA = re.compile(rb"[\x66-\x73][\x01\x02]\x01\x00")  # release, byte order, file type
 _TAG = re.compile(r"<[a-zA-Z/!][^<>]*>")
 
 
@@ -56,7 +69,8 @@ class Export:
     Attributes
     ----------
     cells : DataFrame, shape (n rows, k columns)
-        Text exactly as in the file; an empty cell is "". Range index.
+        Text exactly as in the file, as categories where few cells differ, else as `str`; an empty cell is "". Range
+        index.
     source : str
         File name without folders.
     form : str
@@ -105,8 +119,10 @@ class Export:
         return f"Export({self.form}, {rows} rows x {columns} columns, {len(self.dropped)} dropped)"
 
 
-def read_export(path: str | os.PathLike[str], *, keep: Collection[str] = ()) -> Export:
-    """Read a raw survey export: separated text of any common dialect and encoding, .xlsx, or .sav.
+def read_export(
+    path: str | os.PathLike[str], *, keep: Collection[str] = (), structure: str | os.PathLike[str] | None = None
+) -> Export:
+    """Read a raw survey export: separated text of any common dialect and encoding, .xlsx, .sav, .dta or Parquet.
 
     Parameters
     ----------
@@ -115,6 +131,9 @@ def read_export(path: str | os.PathLike[str], *, keep: Collection[str] = ()) -> 
     keep : collection of str
         Columns the codebook declares. They are not dropped for what they hold, nor for an ordinary name such as "Name";
         IP addresses, recipients and locations that a survey platform adds are dropped all the same.
+    structure : str or path, optional
+        The platform's own definition of the questionnaire (.qsf, .lss, .txt of R syntax, REDCap data dictionary): it
+        knows wording, answers and kinds that the export does not say.
 
     Returns
     -------
@@ -129,7 +148,8 @@ def read_export(path: str | os.PathLike[str], *, keep: Collection[str] = ()) -> 
     """
     table = _load(Path(path))
     form = next(name for name, (recognize, _) in READERS.items() if recognize(table))
-    return _drop_identifiers(_export(table, form, READERS[form][1](table)), keep)
+    export = _drop_identifiers(_export(table, form, READERS[form][1](table)), keep)
+    return export if structure is None else with_structure(export, read_structure(Path(structure)), keep=keep)
 
 
 def content_digest(export: Export) -> str:
@@ -161,7 +181,7 @@ def _export(table: Table, form: str, reading: Reading) -> Export:
     names, duplicates, blank = _unique_names(reading.names)
     labels = table.labels | {name: _clean_label(text) for name, text in _named(reading.labels, names).items()}
     return Export(
-        cells=_frame(body.cells, names),
+        cells=_frame(body.columns, names),
         source=table.name,
         form=form,
         labels={name: label for name, label in labels.items() if label},
@@ -194,8 +214,9 @@ def _named(entries: Mapping[int, Any], names: Sequence[str]) -> dict[str, Any]:
     return {names[place]: entry for place, entry in entries.items()}
 
 
-def _frame(cells: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
-    return pd.DataFrame(cells, columns=pd.Index(names, dtype=object), dtype="str")
+def _frame(columns: Sequence[Column], names: Sequence[str]) -> pd.DataFrame:
+    frame = pd.DataFrame(dict(enumerate(columns)), copy=False)
+    return frame.set_axis(pd.Index(names, dtype=object), axis=1)
 
 
 def _unique_names(header: Sequence[str]) -> tuple[list[str], tuple[str, ...], tuple[str, ...]]:
@@ -262,13 +283,13 @@ def _load(path: Path) -> Table:
     try:
         _refuse_missing(path)
         with path.open("rb") as stream:
-            magic = stream.read(4)
-        if magic in (b"$FL2", b"$FL3"):
-            return _load_foreign("spss", path)
-        if magic == b"PK\x03\x04" or magic == b"PK\x05\x06":
+            magic = stream.read(11)
+        kind = next((kind for kind, is_stored in CONTAINERS.items() if is_stored(magic)), "text")
+        if kind == "text":
+            return read_text(path)
+        if kind == "xlsx":
             _check_workbook(path)
-            return _load_foreign("xlsx", path)
-        return read_text(path)
+        return _load_foreign(kind, path)
     except OSError as error:
         raise DataError(f"{path.name}: cannot be read ({error.strerror or 'unknown reason'}).") from None
 
@@ -317,19 +338,23 @@ def _load_foreign(kind: str, path: Path) -> Table:
 
 
 def _foreign_table(kind: str, name: str, answer: foreign.Answer) -> Table:
-    header, *rows = answer["rows"]
+    header, columns = answer["header"], [_unpacked(column) for column in answer["columns"]]
     check_width(name, header)
-    check_cells(name, len(rows) * len(header))
-    if not rows:
+    if not len(columns[0]):
         raise DataError(f"{name}: the file holds column names but no answers. Export the responses as well.")
     return Table(
         name=name,
         container=kind,
         header=tuple(header),
-        cells=as_cells([cell for row in rows for cell in row], len(header)),
+        columns=tuple(columns),
         blank_rows=answer.get("blank_rows", 0),
         notes=tuple(answer["notes"]),
         labels=answer.get("labels", {}),
         choices=answer.get("choices", {}),
         missing={column: tuple(codes) for column, codes in answer.get("missing", {}).items()},
     )
+
+
+def _unpacked(column: Mapping[str, Any]) -> Column:
+    codes = np.frombuffer(b64decode(column["codes"]), f"u{column['size']}")
+    return stored(codes, column["words"])

@@ -1,20 +1,25 @@
-"""Read .sav and .xlsx in a process of their own, because a damaged file can crash or exhaust the library that reads it.
+"""Read .sav, .dta, .xlsx and Parquet in a process of their own: a damaged file can crash or exhaust the library.
 
-Run as a script with the format and the path as arguments, it prints one JSON object: `rows` (the first is the header),
-`labels`, `choices`, `missing`, `notes`, `blank_rows`; or `problem`, a sentence that quotes no cell.
+Run as a script with the format and the path as arguments, it prints one JSON object: `header`, `columns` (each with its
+different cells, `words`, and the place of each cell among them, `codes`, in base64), `labels`, `choices`, `missing`,
+`notes`, `blank_rows`; or `problem`, a sentence that quotes no cell.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from array import array
+from base64 import b64encode
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import date, datetime, time
 from typing import Any
 
 MAX_CELLS = 20_000_000
 MAX_SHEET_CELLS = 4_000_000
+MAX_PARQUET_CELLS = 80_000_000
+BATCH = 1 << 16
 MAX_ROWS = 1_048_576
 MEMORY = 600 << 20
 CPU_SECONDS = 8
@@ -42,7 +47,27 @@ def as_text(value: Any) -> str:
         return _moment_text(value)
     if isinstance(value, date | time):
         return value.isoformat()
-    return str(value)
+    return str(value).encode("utf-8", "replace").decode("utf-8")
+
+
+def packed(words: Iterable[str], codes: Sequence[int]) -> dict[str, Any]:
+    """One column for the other process: a code takes 1, 2 or 4 bytes, as many as `size` says."""
+    words = list(words)
+    size, letter = next((size, letter) for size, letter in ((1, "B"), (2, "H"), (4, "I")) if len(words) < 256**size)
+    return {"words": words, "codes": b64encode(array(letter, codes).tobytes()).decode("ascii"), "size": size}
+
+
+def pack(values: Iterable[Hashable]) -> dict[str, Any]:
+    """The same, from stored values; each different one is turned into text once."""
+    places: dict[str, int] = {}
+    known: dict[Hashable, int] = {}
+    codes = array("I")
+    for value in values:
+        key = (type(value), value)
+        if key not in known:
+            known[key] = places.setdefault(as_text(value), len(places))
+        codes.append(known[key])
+    return packed(places, codes)
 
 
 def _moment_text(value: datetime) -> str:
@@ -56,14 +81,18 @@ def _moment_text(value: datetime) -> str:
 
 def read_sav(path: str) -> Answer:
     """Read .sav or .zsav with labels; declared missing codes stay in the cells and are listed."""
+    return _in_its_encoding(_sav_answer, path)
+
+
+def _in_its_encoding(read: Callable[[Any, str, str | None], Answer], path: str) -> Answer:
     import pyreadstat
 
     try:
-        return _sav_answer(pyreadstat, path, None)
-    except pyreadstat.ReadstatError as error:
-        if "encoding" not in str(error):
+        return read(pyreadstat, path, None)
+    except (pyreadstat.ReadstatError, UnicodeDecodeError) as error:
+        if "encoding" not in str(error) and not isinstance(error, UnicodeDecodeError):
             raise
-    answer = _sav_answer(pyreadstat, path, "WINDOWS-1252")
+    answer = read(pyreadstat, path, "WINDOWS-1252")
     answer["notes"].append("The file does not state its encoding; read as Windows-1252.")
     return answer
 
@@ -77,15 +106,27 @@ def _sav_answer(pyreadstat: Any, path: str, encoding: str | None) -> Answer:
     columns, meta = pyreadstat.read_sav(
         path, user_missing=True, output_format="dict", encoding=encoding, row_limit=limit + 1
     )
-    texts = {name: [as_text(value) for value in _plain(values)] for name, values in columns.items()}
-    rows = list(zip(*texts.values(), strict=True))
-    if len(rows) > limit:
+    packs = {name: pack(_plain(values)) for name, values in columns.items()}
+    if any(len(values) > limit for values in columns.values()):
         raise Refused(f"the file holds more than {MAX_CELLS:,} cells; leave out variables not needed")
     choices = {name: _coded(labels) for name, labels in meta.variable_value_labels.items()}
+    texts = {name: each["words"] for name, each in packs.items()}
     missing = {name: _declared(ranges, texts[name], choices.get(name, {})) for name, ranges in _ranges(meta, texts)}
     notes = [note for name, ranges in _ranges(meta, texts) for note in _range_notes(name, ranges)]
-    labels = {name: label for name, label in meta.column_names_to_labels.items() if label}
-    return {"rows": [list(texts), *rows], "labels": labels, "choices": choices, "missing": missing, "notes": notes}
+    return _answer(packs, meta, choices, missing, notes)
+
+
+def _answer(
+    packs: dict[str, Any], meta: Any, choices: dict[str, Any], missing: dict[str, list[str]], notes: list[str]
+) -> Answer:
+    return {
+        "header": list(packs),
+        "columns": list(packs.values()),
+        "labels": {name: label for name, label in meta.column_names_to_labels.items() if label},
+        "choices": choices,
+        "missing": missing,
+        "notes": notes,
+    }
 
 
 def _plain(values: Any) -> Iterable[Any]:
@@ -123,6 +164,105 @@ def _within(code: str, low: Any, high: Any) -> bool:
         return False
 
 
+# ---- Stata ---------------------------------------------------------------------------------------------------------
+
+
+def read_dta(path: str) -> Answer:
+    """Read .dta with labels; the extended missing values .a to .z stay in the cells and are listed."""
+    return _in_its_encoding(_dta_answer, path)
+
+
+def _dta_answer(pyreadstat: Any, path: str, encoding: str | None) -> Answer:
+    _, outline = pyreadstat.read_dta(path, metadataonly=True, encoding=encoding)
+    width = len(outline.column_names)
+    if not width:
+        raise Refused("the file holds no variables; export the responses as well")
+    limit = MAX_CELLS // width
+    columns, meta = pyreadstat.read_dta(
+        path, user_missing=True, output_format="dict", encoding=encoding, row_limit=limit + 1
+    )
+    if any(len(values) > limit for values in columns.values()):
+        raise Refused(f"the file holds more than {MAX_CELLS:,} cells; leave out variables not needed")
+    numeric = {name for name, kind in meta.readstat_variable_types.items() if kind != "string"}
+    packs = {name: pack(_dotted(_plain(values), name in numeric)) for name, values in columns.items()}
+    choices = {
+        name: _coded({_dot(code, name in numeric): label for code, label in labels.items()})
+        for name, labels in meta.variable_value_labels.items()
+    }
+    missing = {name: [f".{letter}" for letter in letters] for name, letters in meta.missing_user_values.items()}
+    return _answer(packs, meta, choices, missing, [])
+
+
+def _dotted(values: Iterable[Any], is_numeric: bool) -> Iterator[Any]:
+    return (_dot(value, is_numeric) for value in values)
+
+
+def _dot(value: Any, is_numeric: bool) -> Any:
+    """Write an extended missing value of a number the way Stata does."""
+    return f".{value}" if is_numeric and isinstance(value, str) and value else value
+
+
+# ---- Parquet -------------------------------------------------------------------------------------------------------
+
+
+def read_parquet(path: str) -> Answer:
+    """Read the columns of a Parquet file, a batch of rows at a time; columns of lists or records are refused."""
+    import pyarrow.parquet
+
+    file = pyarrow.parquet.ParquetFile(path)
+    schema = file.schema_arrow
+    outline = file.metadata
+    if not len(schema):
+        raise Refused("the file holds no columns; export the responses as well")
+    if outline.num_rows * len(schema) > MAX_PARQUET_CELLS:
+        raise Refused(f"the file claims more than {MAX_PARQUET_CELLS:,} cells; leave out columns not needed")
+    for entry in schema:
+        _refuse_nested(entry)
+    columns = [_Stored() for _ in schema]
+    for batch in file.iter_batches(batch_size=BATCH, use_threads=False):
+        for column, values in zip(columns, batch.columns, strict=True):
+            column.add(values)
+    packs = [packed(column.words, column.codes) for column in columns]
+    return {"header": schema.names, "columns": packs, "labels": {}, "choices": {}, "missing": {}, "notes": []}
+
+
+def _refuse_nested(entry: Any) -> None:
+    import pyarrow.types as types
+
+    kind = entry.type.value_type if types.is_dictionary(entry.type) else entry.type
+    is_bytes = types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind)
+    if types.is_nested(kind) or is_bytes:
+        raise Refused(f'the column "{entry.name}" holds lists, records or bytes, not one answer a row; leave it out')
+
+
+class _Stored:
+    """One column of a Parquet file while its batches come in."""
+
+    def __init__(self) -> None:
+        self.words: dict[str, int] = {}
+        self.codes = array("I")
+
+    def add(self, values: Any) -> None:
+        import pyarrow.types as types
+
+        if types.is_timestamp(values.type) or types.is_time64(values.type):
+            values = values.cast(_microseconds(values.type), safe=False)
+        if types.is_floating(values.type) and values.type.bit_width < 64:
+            values = values.cast("string").cast("double")  # 0.1 is stored as 0.10000000149 in 32 bits
+        coded = values if types.is_dictionary(values.type) else values.dictionary_encode()
+        words = [as_text(value) for value in (*coded.dictionary.to_pylist(), None)]
+        places = [self.words.setdefault(word, len(self.words)) for word in words]
+        blank = len(words) - 1
+        self.codes.extend(places[code] for code in coded.indices.fill_null(blank).to_pylist())
+
+
+def _microseconds(kind: Any) -> Any:
+    """Python's own times are no finer than this."""
+    import pyarrow
+
+    return pyarrow.timestamp("us", kind.tz) if pyarrow.types.is_timestamp(kind) else pyarrow.time64("us")
+
+
 # ---- workbooks -----------------------------------------------------------------------------------------------------
 
 
@@ -140,7 +280,9 @@ def _book_answer(book: Any) -> Answer:
         if rows:
             notes = [f"Read sheet {number} of {len(book.worksheets)}; the others are not read."]
             notes = notes if len(book.worksheets) > 1 else []
-            return {"rows": rows, "notes": notes, "blank_rows": blank}
+            header, *body = rows
+            columns = list(zip(*body, strict=True)) or [()] * len(header)
+            return {"header": header, "columns": list(map(pack, columns)), "notes": notes, "blank_rows": blank}
     raise Refused("the workbook is empty; export it again")
 
 
@@ -190,11 +332,14 @@ def limit_resources() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 
 
+READERS = {"spss": read_sav, "stata": read_dta, "xlsx": read_xlsx, "parquet": read_parquet}
+
+
 def main(kind: str, path: str) -> None:
     """Read one file and print the answer."""
     limit_resources()
     try:
-        answer = {"spss": read_sav, "xlsx": read_xlsx}[kind](path)
+        answer = READERS[kind](path)
     except Refused as refusal:
         answer = {"problem": str(refusal)}
     except MemoryError:

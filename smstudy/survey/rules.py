@@ -14,9 +14,12 @@ Stage = Literal["eligibility", "consent", "completeness", "duplicates", "quality
 Action = Literal["exclude", "flag", "set_missing", "recode"]
 STAGES: tuple[str, ...] = get_args(Stage)
 LISTS = ("in", "not_in")
-NO_VALUE = ("missing", "not_missing", "duplicate_of_earlier", "flagged")
-SEVERAL = ("missing_share_above", "duplicate_of_earlier", "flagged")
-OPERATIONS = ("equals", "not_equals", *LISTS, "less", "greater", *NO_VALUE, "missing_share_above")
+RANGES = ("between", "outside")
+COLUMN_PAIRS = ("less_than_column", "greater_than_column")
+NO_VALUE = ("missing", "not_missing", "chosen", "duplicate_of_earlier", "flagged", *COLUMN_PAIRS)
+SEVERAL = ("missing_share_above", "chosen", "duplicate_of_earlier", "flagged")
+RELATIVE = ("less", "greater")
+OPERATIONS = ("equals", "not_equals", *LISTS, *RELATIVE, *RANGES, "contains", *NO_VALUE, "missing_share_above")
 
 
 def _scalar(value: object) -> object:
@@ -30,8 +33,47 @@ def _scalar(value: object) -> object:
 Scalar = Annotated[float | str, BeforeValidator(_scalar)]
 
 
-class Rule(Entry):
-    """One rule of cleaning.
+class Condition(Entry):
+    """What must hold for a row of answers.
+
+    Attributes
+    ----------
+    column : str or tuple of str
+        A variable; a list of variables or scales for missing_share_above, chosen, duplicate_of_earlier and flagged.
+    op : str
+        One of `OPERATIONS`.
+    value : text, number or list of them
+        What the operator compares with: for a category its label, code or another spelling of it; for between and
+        outside the lowest and the highest number or date, both inside.
+    relative_to : {"median"}, optional
+        For less and greater: the value is a factor, and the cut-off that factor times the median of the respondents
+        still in when the stage begins.
+    other : str, optional
+        The second column of less_than_column and greater_than_column.
+    plus : number
+        Added to the second column: in its unit for numbers, in days for dates.
+    """
+
+    column: str | tuple[str, ...]
+    op: str
+    value: Scalar | tuple[Scalar, ...] | None = None
+    relative_to: Literal["median"] | None = None
+    other: str | None = None
+    plus: float = 0.0
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns as a tuple, also if there is one."""
+        return (self.column,) if isinstance(self.column, str) else self.column
+
+    @property
+    def values(self) -> tuple[float | str, ...]:
+        """The values as a tuple, also if there is one."""
+        return self.value if isinstance(self.value, tuple) else (self.value,)
+
+
+class Rule(Condition):
+    """One rule of cleaning: a condition, what happens to the rows it hits, and why.
 
     Attributes
     ----------
@@ -39,12 +81,8 @@ class Rule(Entry):
         Short name: letters, digits, underscore, hyphen.
     stage : str
         eligibility, consent, completeness, duplicates, quality or analysis; rules are applied in this order.
-    column : str or tuple of str
-        A variable; a list of variables or scales for missing_share_above, duplicate_of_earlier and flagged.
-    op : str
-        One of `OPERATIONS`.
-    value : text, number or list of them
-        What the operator compares with: for a category its label, code or another spelling of it.
+    where : Condition, optional
+        A second condition that must hold as well, as for answers that contradict each other.
     action : {"exclude", "flag", "set_missing", "recode"}
         What happens to the rows that are hit; `flag` adds a column `flag_<id>`.
     to : text or number
@@ -61,46 +99,76 @@ class Rule(Entry):
 
     id: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=64)
     stage: Stage
-    column: str | tuple[str, ...]
-    op: str
-    value: Scalar | tuple[Scalar, ...] | None = None
+    where: Condition | None = None
     action: Action
     to: Scalar | None = None
     reason: str = Field(min_length=1)
 
     @model_validator(mode="after")
     def _check(self) -> Rule:
-        if self.op not in OPERATIONS:
-            raise ValueError(f'rule "{self.id}": unknown op "{self.op}". {did_you_mean(self.op, OPERATIONS)}')
-        if not self.columns:
-            raise ValueError(f'rule "{self.id}": column names nothing')
-        if self.op not in SEVERAL and not isinstance(self.column, str):
-            raise ValueError(f'rule "{self.id}": {self.op} takes one column. A list is for {", ".join(SEVERAL)}')
+        _check_condition(self, self.id)
         if (self.to is not None) != (self.action == "recode"):
             raise ValueError(f'rule "{self.id}": recode needs "to", and only recode does')
         if self.action in ("set_missing", "recode") and not isinstance(self.column, str):
             raise ValueError(f'rule "{self.id}": {self.action} changes one column. Name one')
-        _check_value(self)
+        if self.where is not None:
+            _check_condition(self.where, self.id)
+            if self.where.relative_to or self.where.op == "duplicate_of_earlier":
+                raise ValueError(f'rule "{self.id}": "where" takes neither relative_to nor duplicate_of_earlier')
         return self
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns as a tuple, also if there is one."""
-        return (self.column,) if isinstance(self.column, str) else self.column
-
-    @property
-    def values(self) -> tuple[float | str, ...]:
-        """The values as a tuple, also if there is one."""
-        return self.value if isinstance(self.value, tuple) else (self.value,)
+    def reads(self) -> tuple[str, ...]:
+        """Every column the rule looks at, scales and flags as they are written."""
+        names = (*self.columns, *((self.other,) if self.other else ()))
+        if self.where is None:
+            return names
+        return (*names, *self.where.columns, *((self.where.other,) if self.where.other else ()))
 
 
-def _check_value(rule: Rule) -> None:
-    if rule.op in NO_VALUE:
-        if rule.value is not None:
-            raise ValueError(f'rule "{rule.id}": {rule.op} takes no value. Leave it out')
-    elif rule.value is None:
-        raise ValueError(f'rule "{rule.id}": {rule.op} needs a value')
-    elif isinstance(rule.value, tuple) != (rule.op in LISTS):
-        raise ValueError(f'rule "{rule.id}": {rule.op} takes {"a list" if rule.op in LISTS else "one value"}')
-    if rule.op == "missing_share_above" and not (isinstance(rule.value, float) and 0 <= rule.value < 1):
-        raise ValueError(f'rule "{rule.id}": the share must be a number from 0 to less than 1')
+def _check_condition(condition: Condition, rule: str) -> None:
+    if condition.op not in OPERATIONS:
+        raise ValueError(f'rule "{rule}": unknown op "{condition.op}". {did_you_mean(condition.op, OPERATIONS)}')
+    if not condition.columns:
+        raise ValueError(f'rule "{rule}": column names nothing')
+    if condition.op not in SEVERAL and not isinstance(condition.column, str):
+        raise ValueError(f'rule "{rule}": {condition.op} takes one column. A list is for {", ".join(SEVERAL)}')
+    _check_value(condition, rule)
+    _check_other(condition, rule)
+
+
+def _check_value(condition: Condition, rule: str) -> None:
+    op, value = condition.op, condition.value
+    if op in NO_VALUE:
+        if value is not None:
+            raise ValueError(f'rule "{rule}": {op} takes no value. Leave it out')
+    elif value is None:
+        raise ValueError(f'rule "{rule}": {op} needs a value')
+    elif op in RANGES:
+        _check_range(condition, rule)
+    elif isinstance(value, tuple) != (op in LISTS):
+        raise ValueError(f'rule "{rule}": {op} takes {"a list" if op in LISTS else "one value"}')
+    if op == "missing_share_above" and not (isinstance(value, float) and 0 <= value < 1):
+        raise ValueError(f'rule "{rule}": the share must be a number from 0 to less than 1')
+    if op == "contains" and not (isinstance(value, str) and value.strip()):
+        raise ValueError(f'rule "{rule}": contains takes words; a number needs quotes')
+
+
+def _check_range(condition: Condition, rule: str) -> None:
+    ends = condition.value
+    if not isinstance(ends, tuple) or len(ends) != 2 or type(ends[0]) is not type(ends[1]) or ends[0] > ends[1]:
+        raise ValueError(f'rule "{rule}": {condition.op} takes the lowest and the highest, as in [1, 5]')
+
+
+def _check_other(condition: Condition, rule: str) -> None:
+    op = condition.op
+    if (condition.other is not None) != (op in COLUMN_PAIRS):
+        raise ValueError(f'rule "{rule}": {" and ".join(COLUMN_PAIRS)} need "other", and only they do')
+    if condition.plus and op not in COLUMN_PAIRS:
+        raise ValueError(f'rule "{rule}": "plus" is for {" and ".join(COLUMN_PAIRS)}')
+    if condition.relative_to is None:
+        return
+    if op not in RELATIVE:
+        raise ValueError(f'rule "{rule}": relative_to is for {" and ".join(RELATIVE)}')
+    if not isinstance(condition.value, float) or condition.value <= 0:
+        raise ValueError(f'rule "{rule}": with relative_to the value is a factor above 0, as in 0.5')

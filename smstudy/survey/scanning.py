@@ -20,12 +20,14 @@ EMAIL = re.compile(r"@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![A-Za-z0-9])
 EMAIL_NAME = re.compile(r"[\w.+%-]{1,64}$")
 IP4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\w|\.\d)")
 IP6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f:]{7,39}(?![\w:])")
+IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])")
+PHONE = re.compile(r"(?<![\w.+-])\+[1-9]\d{0,2}[ ./-]?\(?\d{2,5}\)?[ ./-]\d{2,4}(?:[ ./-]?\d{2,4}){1,3}(?![\w.])")
 ESCAPED = re.compile(r"\\u([0-9A-Fa-f]{4})|\\[nrt]")
 WORD = re.compile(r"\d+(?:[.,]\d+)+|\w+")
 
 
 def scan_text(text: str, forbidden: Iterable[str] = (), *, allowed: Iterable[str] = ()) -> list[str]:
-    """Look for people in a text that is to be published: e-mail addresses, IP addresses and forbidden strings.
+    """Look for people in a text that is to be published: addresses, accounts, telephones, forbidden strings.
 
     Parameters
     ----------
@@ -52,6 +54,8 @@ def scan_text(text: str, forbidden: Iterable[str] = (), *, allowed: Iterable[str
     counts = (
         (len(_emails(text, {name.casefold() for name in allowed})), "e-mail address", "e-mail addresses"),
         (len(_addresses(text)), "IP address", "IP addresses"),
+        (len(_accounts(text)), "account number", "account numbers"),
+        (len(set(PHONE.findall(text))), "telephone number", "telephone numbers"),
         (_forbidden_found(text, forbidden), "identifier or comment of a respondent", "identifiers or comments"),
     )
     return [plural(n, one, many) for n, one, many in counts if n]
@@ -96,6 +100,12 @@ def _addresses(text: str) -> set[str]:
     candidates = {m.group() for m in IP4.finditer(text)}
     candidates |= {m.group() for m in IP6.finditer(text) if m.group().count(":") >= 3}
     return {one for one in candidates if _is_address(one)}
+
+
+def _accounts(text: str) -> set[str]:
+    """IBANs with a right checksum: first four signs moved to the end, letters as 10 to 35, modulo 97 is 1."""
+    found = {match.group().replace(" ", "") for match in IBAN.finditer(text)}
+    return {one for one in found if int("".join(str(int(sign, 36)) for sign in one[4:] + one[:4])) % 97 == 1}
 
 
 def _is_address(text: str) -> bool:

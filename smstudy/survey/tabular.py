@@ -6,22 +6,28 @@ import codecs
 import csv
 import io
 import re
-import sys
+import string
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import dropwhile, islice
 from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
+import pandas as pd
 
 from smstudy.errors import DataError
+from smstudy.survey.blocks import Blocks, Unusual
+from smstudy.survey.columns import Column, Growing, filled, trimmed
 
-MAX_BYTES = 256 << 20
+MAX_BYTES = 512 << 20
 MAX_LINE = 8 << 20
 MAX_COLUMNS = 16_384
-MAX_LINES = 1_048_576
-MAX_CELLS = 20_000_000
+MAX_LINES = 4_000_000
+MAX_CELLS = 120_000_000
+MAX_CAREFUL_LINES = 1_048_576
+MAX_CAREFUL_CELLS = 20_000_000
 MAX_MEMORY = 400 << 20
 
 SEPARATORS = {"\t": "tab", ";": "semicolon", "|": "vertical bar", ",": "comma"}
@@ -37,8 +43,6 @@ OTHER_FORMATS = {
     b"%PDF": "a PDF document",
     b"\xd0\xcf\x11\xe0": "an old .xls or password-protected workbook",
     b"\x1f\x8b": "a gzip archive",
-    b"PAR1": "a Parquet file",
-    b"<stata_dta>": "a Stata file",
     b"RDX": "an R data file",
     b"Rar!": "a RAR archive",
     b"7z\xbc\xaf": "a 7-Zip archive",
@@ -49,7 +53,9 @@ SAVE_AS = "Export it again as CSV (UTF-8), .xlsx or .sav."
 
 _State = tuple[bytes, int]
 _BLOCK = 1 << 20
+_PILED = 1 << 18
 _SAMPLE_LINES = 300
+_LETTERS = string.ascii_letters.encode()
 _CONTROL = bytes(set(range(1, 32)) - {9, 10, 11, 12, 13, 27})
 _COMMA_NUMBER = re.compile(r"[+-]?\d+,(\d+)\Z")
 _POINT_NUMBER = re.compile(r"[+-]?\d+\.\d+\Z")
@@ -62,19 +68,19 @@ class Table:
     Attributes
     ----------
     container : str
-        "text", "xlsx" or "spss".
+        "text", "xlsx", "spss", "stata" or "parquet".
     header : tuple of str, length k
         The first row as written.
-    cells : ndarray of object, shape (n, k)
-        Every later row, as text.
+    columns : tuple of Column, length k
+        The cells of every later row, as text; an empty one is "".
     blank_rows : int
-        Rows without any answer that are not in `cells`.
+        Rows without any answer that are not in `columns`.
     """
 
     name: str
     container: str
     header: tuple[str, ...]
-    cells: np.ndarray
+    columns: tuple[Column, ...]
     blank_rows: int = 0
     decimal: str = "."
     notes: tuple[str, ...] = ()
@@ -85,15 +91,23 @@ class Table:
     @property
     def n_rows(self) -> int:
         """Rows below the header."""
-        return len(self.cells)
+        return len(self.columns[0])
 
     def row(self, number: int) -> tuple[str, ...]:
         """One row below the header, from 0."""
-        return tuple(self.cells[number])
+        return tuple(column[number] for column in self.columns)
+
+    def column(self, place: int) -> pd.Series:
+        """One column below the header, from 0."""
+        return pd.Series(self.columns[place], copy=False)
 
     def below(self, rows: int) -> Table:
         """The table without its first rows below the header."""
-        return replace(self, cells=self.cells[rows:])
+        return self.between(rows, self.n_rows) if rows else self
+
+    def between(self, start: int, stop: int) -> Table:
+        """The rows from `start` to before `stop`, counted from 0 below the header."""
+        return replace(self, columns=tuple(trimmed(column, start, stop) for column in self.columns))
 
 
 @dataclass(frozen=True)
@@ -126,13 +140,15 @@ class _LineCounter:
         """The line that comes next, from 1."""
         return 1 + max(self._feeds, self._returns)
 
-    def add(self, text: str) -> None:
-        self._feeds += text.count("\n")
-        self._returns += text.count("\r")
+    def add(self, text: str | bytes) -> None:
+        feed, back = ("\n", "\r") if isinstance(text, str) else (b"\n", b"\r")
+        self._feeds += text.count(feed)
+        self._returns += text.count(back) if back in text else 0
 
-    def refuse_zero(self, name: str, text: str) -> None:
-        if "\0" in text:
-            self.add(text[: text.index("\0")])
+    def refuse_zero(self, name: str, text: str | bytes) -> None:
+        zero = "\0" if isinstance(text, str) else b"\0"
+        if zero in text:
+            self.add(text[: text.index(zero)])
             raise DataError(f"{name} line {self.number}: the file holds a zero (NUL) character. {SAVE_AS}")
 
 
@@ -142,7 +158,7 @@ def read_text(path: Path) -> Table:
     Parameters
     ----------
     path : Path
-        An existing file of at most 256 MB.
+        An existing file of at most 512 MB.
 
     Returns
     -------
@@ -155,16 +171,12 @@ def read_text(path: Path) -> Table:
         If the file is not a table, its encoding is damaged, or a row has more or fewer cells than the header.
     """
     layout = _find_layout(path)
-    records = _records(path, layout)
-    _, header = next(records, (0, []))
-    if not any(cell.strip() for cell in header):
-        raise DataError(f"{path.name}: the file holds no column names. {SAVE_AS}")
-    return _drop_trailing_blank_columns(_collect(path.name, header, records, layout))
-
-
-def as_cells(flat: list[str], width: int) -> np.ndarray:
-    """Fold a flat list of cells into rows of `width`; returns an object array of shape (n, width)."""
-    return np.array(flat, dtype=object).reshape(-1, width)
+    try:
+        table = _read_blocks(path, layout)
+    except Unusual as place:
+        _refuse_faults(path, layout, place)
+        table = _read_carefully(path, layout)
+    return _with_decimal(_without_empty_end(_without_blank_columns(table)), layout.separator)
 
 
 def check_width(name: str, header: list[str]) -> None:
@@ -173,65 +185,156 @@ def check_width(name: str, header: list[str]) -> None:
         raise DataError(f"{name}: {len(header)} columns; at most {MAX_COLUMNS} are read. Export fewer questions.")
 
 
-def check_cells(name: str, cells: int) -> None:
-    """Refuse more cells than fit in memory comfortably."""
-    if cells > MAX_CELLS:
-        raise DataError(f"{name}: more than {MAX_CELLS:,} cells. Split the export, or leave out columns not needed.")
+def check_cells(name: str, cells: int, limit: int | None = None) -> None:
+    """Refuse more cells than can be read in good time."""
+    limit = MAX_CELLS if limit is None else limit
+    if cells > limit:
+        raise DataError(f"{name}: more than {limit:,} cells. Split the export, or leave out columns not needed.")
 
 
-# ---- rows ----------------------------------------------------------------------------------------------------------
+def check_memory(name: str, n_bytes: int) -> None:
+    """Refuse cells that do not fit in memory comfortably."""
+    if n_bytes > MAX_MEMORY:
+        raise DataError(
+            f"{name}: needs more than {MAX_MEMORY >> 20} MB of memory. "
+            "Split the export, or leave out columns not needed."
+        )
 
 
-def _collect(name: str, header: list[str], records: Iterable[tuple[int, list[str]]], layout: _Layout) -> Table:
-    width = len(header)
-    check_width(name, header)
-    pile = _Pile(name)
-    ragged: list[tuple[int, int]] = []
-    blank_lines = 0
-    for line, record in records:
-        if not record:
-            blank_lines += 1
-        elif len(record) != width:
-            ragged.append((line, len(record)))
-        else:
-            pile.add(record)
-    if ragged:
-        _refuse_ragged(name, width, ragged)
-    cells, empty_rows = _without_empty_end(as_cells(pile.cells, width))
-    if not len(cells):
-        raise DataError(f"{name}: the file holds column names but no answers. Export the responses as well.")
+# ---- rows, many at once --------------------------------------------------------------------------------------------
+
+
+def _read_blocks(path: Path, layout: _Layout) -> Table:
+    """Read a file that is written by the rules; Unusual if it is not."""
+    header, skipped = _read_header(path, layout)
+    blocks = Blocks(path, layout.encoding, layout.separator, skipped, len(header))
+    for _ in blocks.cut():
+        _check_lines(path.name, blocks.n_rows + blocks.blank_rows)
+        check_cells(path.name, blocks.n_rows * len(header))
+        check_memory(path.name, blocks.n_bytes)
     return Table(
-        name=name,
+        name=path.name,
         container="text",
         header=tuple(header),
-        cells=cells,
-        blank_rows=blank_lines + empty_rows,
-        decimal="." if layout.separator == "," else _decimal(cells, layout.separator),
+        columns=blocks.finish(),
+        blank_rows=blocks.blank_rows,
         notes=layout.notes,
     )
 
 
-class _Pile:
-    """Cells read so far, equal ones stored once, within a limit of memory."""
+def _read_header(path: Path, layout: _Layout) -> tuple[list[str], str]:
+    """The first record, and all text up to the end of it."""
+    if layout.whole_lines:
+        raise Unusual
+    taken: list[str] = []
+    with path.open(encoding=layout.encoding, newline="") as stream:
+        taken += islice(stream, layout.skip)
+        reader = csv.reader(_noted(stream, taken), delimiter=layout.separator, strict=True)
+        with suppress(csv.Error):
+            header = next(filter(None, reader), [])
+            _check_header(path.name, header)
+            return header, "".join(taken)
+    raise Unusual
 
-    def __init__(self, name: str) -> None:
-        self.cells: list[str] = []
+
+def _noted(lines: Iterable[str], taken: list[str]) -> Iterator[str]:
+    for line in lines:
+        taken.append(line)
+        yield line
+
+
+def _check_header(name: str, header: list[str]) -> None:
+    if not any(cell.strip() for cell in header):
+        raise DataError(f"{name}: the file holds no column names. {SAVE_AS}")
+    check_width(name, header)
+
+
+def _check_lines(name: str, lines: int, limit: int | None = None) -> None:
+    limit = MAX_LINES if limit is None else limit
+    if lines > limit:
+        raise DataError(f"{name}: more than {limit:,} lines. Split the export.")
+
+
+# ---- rows, one by one ----------------------------------------------------------------------------------------------
+
+
+def _read_carefully(path: Path, layout: _Layout) -> Table:
+    """Read a file row by row, and find the words for what is wrong with it."""
+    records = _records(path, layout)
+    _, header = next(records, (0, []))
+    _check_header(path.name, header)
+    width = len(header)
+    pile = _Pile(path.name, width)
+    ragged: list[tuple[int, int]] = []
+    for line, record in records:
+        if not record:
+            pile.blank_lines += 1
+        elif len(record) != width:
+            ragged.append((line, len(record)))
+        elif not ragged:
+            pile.add(record)
+    if ragged:
+        _refuse_ragged(path.name, width, ragged)
+    return Table(
+        name=path.name,
+        container="text",
+        header=tuple(header),
+        columns=pile.finish(),
+        blank_rows=pile.blank_lines,
+        notes=layout.notes,
+    )
+
+
+def _refuse_faults(path: Path, layout: _Layout, place: Unusual) -> None:
+    """Look for what is wrong from a place that is not read in blocks; nothing happens if all is well to the end."""
+    if not place.offset or layout.encoding not in ("utf-8", "utf-8-sig"):
+        return
+    header, _ = _read_header(path, layout)
+    with path.open("rb") as stream:
+        stream.seek(place.offset + (len(codecs.BOM_UTF8) if layout.encoding == "utf-8-sig" else 0))
+        lines = io.TextIOWrapper(stream, encoding="utf-8", newline="")
+        records = _records_of(path.name, lines, layout, place.lines)
+        ragged = [(line, len(record)) for line, record in records if record and len(record) != len(header)]
+    if ragged:
+        _refuse_ragged(path.name, len(header), ragged)
+
+
+class _Pile:
+    """Rows read so far; beyond the limits of time and memory they are only counted, in case something else is wrong."""
+
+    def __init__(self, name: str, width: int) -> None:
+        self.blank_lines = 0
         self._name = name
-        self._seen: dict[str, str] = {}
-        self._text = 0
+        self._columns = [Growing() for _ in range(width)]
+        self._rows: list[list[str]] = []
+        self._text = self._n_cells = 0
+        self._refusal: DataError | None = None
 
     def add(self, record: list[str]) -> None:
-        seen = self._seen
-        self._text += sum(sys.getsizeof(cell) for cell in record if cell not in seen)
-        self.cells.extend(map(seen.setdefault, record, record))
-        if len(seen) > 20_000:
-            seen.clear()
-        check_cells(self._name, len(self.cells))
-        if self._text + 2 * sys.getsizeof(self.cells) > MAX_MEMORY:
-            raise DataError(
-                f"{self._name}: needs more than {MAX_MEMORY >> 20} MB of memory. "
-                "Split the export, or leave out columns not needed."
-            )
+        if self._refusal:
+            return
+        self._rows.append(record)
+        self._text += sum(map(len, record)) + len(record)
+        if self._text > _PILED:
+            self._store()
+
+    def finish(self) -> tuple[Column, ...]:
+        self._store()
+        if self._refusal:
+            raise self._refusal
+        return tuple(column.finish() for column in self._columns)
+
+    def _store(self) -> None:
+        for column, cells in zip(self._columns, zip(*self._rows, strict=True), strict=bool(self._rows)):
+            column.add(cells)
+        self._n_cells += len(self._rows) * len(self._columns)
+        self._rows.clear()
+        self._text = 0
+        try:
+            check_cells(self._name, self._n_cells, MAX_CAREFUL_CELLS)
+            check_memory(self._name, sum(column.n_bytes for column in self._columns))
+        except DataError as refusal:
+            self._refusal = refusal
 
 
 def _refuse_ragged(name: str, width: int, ragged: list[tuple[int, int]]) -> NoReturn:
@@ -251,31 +354,43 @@ def _cells(count: int) -> str:
     return "1 cell" if count == 1 else f"{count} cells"
 
 
-def _without_empty_end(cells: np.ndarray) -> tuple[np.ndarray, int]:
-    keep = len(cells)
-    while keep and not any(cells[keep - 1]):
-        keep -= 1
-    return cells[:keep], len(cells) - keep
+def _without_empty_end(table: Table) -> Table:
+    """Leave out rows at the end in which nothing stands, and count them; DataError if nothing is left."""
+    keep = table.n_rows
+    if keep and not any(table.row(keep - 1)):
+        ends = [np.flatnonzero(filled(column)) for column in table.columns]
+        keep = max((int(end[-1]) + 1 for end in ends if len(end)), default=0)
+    if not keep:
+        raise DataError(f"{table.name}: the file holds column names but no answers. Export the responses as well.")
+    empty = table.n_rows - keep
+    return replace(table.between(0, keep), blank_rows=table.blank_rows + empty) if empty else table
 
 
-def _drop_trailing_blank_columns(table: Table) -> Table:
+def _without_blank_columns(table: Table) -> Table:
+    """Leave out columns at the end that have no name and no cell."""
     width = len(table.header)
-    while width > 1 and not table.header[width - 1].strip() and not any(table.cells[:, width - 1]):
+    while width > 1 and not table.header[width - 1].strip() and not filled(table.columns[width - 1]).any():
         width -= 1
     dropped = len(table.header) - width
     if not dropped:
         return table
     note = "Ignored an empty column at the end." if dropped == 1 else f"Ignored {dropped} empty columns at the end."
-    return replace(table, header=table.header[:width], cells=table.cells[:, :width], notes=(*table.notes, note))
+    return replace(table, header=table.header[:width], columns=table.columns[:width], notes=(*table.notes, note))
 
 
-def _decimal(cells: np.ndarray, separator: str) -> str:
+def _with_decimal(table: Table, separator: str) -> Table:
+    return table if separator == "," else replace(table, decimal=_decimal(table, separator))
+
+
+def _decimal(table: Table, separator: str) -> str:
+    """Tell from the first cells how numbers are written."""
     comma = point = unclear = 0
-    for cell in cells[: max(1, 100_000 // cells.shape[1])].ravel():
+    rows = max(1, 100_000 // len(table.columns))
+    for cell, times in pd.concat([table.column(j)[:rows].value_counts() for j in range(len(table.columns))]).items():
         if match := _COMMA_NUMBER.match(cell):
-            unclear, comma = (unclear + 1, comma) if len(match[1]) == 3 else (unclear, comma + 1)
+            unclear, comma = (unclear + times, comma) if len(match[1]) == 3 else (unclear, comma + times)
         elif _POINT_NUMBER.match(cell):
-            point += 1
+            point += times
     if comma or point:
         return "," if comma > point else "."
     return "," if unclear and separator == ";" else "."
@@ -286,23 +401,24 @@ def _records(path: Path, layout: _Layout) -> Iterator[tuple[int, list[str]]]:
     with path.open(encoding=layout.encoding, newline="") as stream:
         for _ in range(layout.skip):
             stream.readline()
-        reader = csv.reader(stream, delimiter=layout.separator, strict=True)
-        started = False
-        while True:
-            line = layout.skip + reader.line_num + 1
-            if line > MAX_LINES:
-                raise DataError(f"{path.name}: more than {MAX_LINES:,} lines. Split the export.")
-            try:
-                record = next(reader)
-                if layout.whole_lines and record:
-                    record = _unwrap(record, layout.separator)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                _refuse_quoting(path.name, line, error)
-            started = started or bool(record)
-            if started:
-                yield line, record
+        yield from dropwhile(lambda entry: not entry[1], _records_of(path.name, stream, layout, layout.skip))
+
+
+def _records_of(name: str, lines: Iterable[str], layout: _Layout, before: int) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line number, cells) of lines, so many others before them."""
+    reader = csv.reader(lines, delimiter=layout.separator, strict=True)
+    while True:
+        line = before + reader.line_num + 1
+        _check_lines(name, reader.line_num, MAX_CAREFUL_LINES)
+        try:
+            record = next(reader)
+            if layout.whole_lines and record:
+                record = _unwrap(record, layout.separator)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            _refuse_quoting(name, line, error)
+        yield line, record
 
 
 def _unwrap(record: list[str], separator: str) -> list[str]:
@@ -445,21 +561,21 @@ def _refuse_binary(name: str, head: bytes) -> None:
 
 def _first_fault(path: Path, encoding: str) -> _Fault | None:
     """Decode the file block by block; refuses zero characters and endless lines on the way."""
-    decoder = codecs.getincrementaldecoder(encoding)()
+    decoder, as_is = codecs.getincrementaldecoder(encoding)(), encoding in ("utf-8", "cp1252")
     fed = pending = 0
     lines = _LineCounter()
     with path.open("rb") as stream:
         while block := stream.read(_BLOCK):
             state = decoder.getstate()
             try:
-                text = decoder.decode(block)
+                text = block if as_is and not state[0] and block.isascii() else decoder.decode(block)
             except UnicodeDecodeError as error:
                 offset, good = _locate_fault(decoder, state, block, error.start)
                 lines.add(good)
                 return _Fault(fed + offset + 1, lines.number)
             lines.refuse_zero(path.name, text)
             lines.add(text)
-            last = max(text.rfind("\n"), text.rfind("\r"))
+            last = _last_end(text)
             pending = pending + len(text) if last < 0 else len(text) - last - 1
             if pending > MAX_LINE:
                 raise DataError(
@@ -468,6 +584,12 @@ def _first_fault(path: Path, encoding: str) -> _Fault | None:
             fed += len(block)
     unfinished = len(decoder.getstate()[0])
     return _Fault(fed - unfinished + 1, lines.number) if unfinished else None
+
+
+def _last_end(text: str | bytes) -> int:
+    """Where the last line break stands; -1 if there is none."""
+    feed, back = ("\n", "\r") if isinstance(text, str) else (b"\n", b"\r")
+    return max(text.rfind(feed), text.rfind(back) if back in text else -1)
 
 
 def _locate_fault(decoder: codecs.IncrementalDecoder, state: _State, block: bytes, start: int) -> tuple[int, str]:
@@ -498,7 +620,7 @@ def _count_characters(path: Path) -> tuple[int, int, int]:
             bad = text.count("\ufffd")
             invalid += bad
             valid += len(text) - len(text.encode("ascii", "ignore")) - bad
-            letters += len(re.findall(rb"[A-Za-z]", block))
+            letters += len(block) - len(block.translate(None, _LETTERS))
     return valid, invalid, letters
 
 

@@ -53,7 +53,6 @@ DRAWERS = [
     share_bars,
     figures.changes,
     figures.profiles,
-    figures.flow,
     figures.choices,
 ]
 every = pytest.mark.parametrize("draw", DRAWERS, ids=lambda draw: draw.__name__)

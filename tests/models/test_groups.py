@@ -11,7 +11,7 @@ from smstudy.models.groups import CANNOT_TELL, CHANGED, EVERYBODY, by_group, cha
 from smstudy.survey.cleaning import NO_GROUP
 from smstudy.survey.codebook import Codebook
 from smstudy.survey.dataset import Survey
-from smstudy.survey.quality import response_table
+from smstudy.survey.response import response_table
 
 AGREE = [{"value": code, "label": f"answer {code}"} for code in range(1, 6)]
 BOOK = Codebook.model_validate(
@@ -110,7 +110,7 @@ def test_everybody_comes_first_then_groups_by_mean_then_the_hidden_by_name():
 
 
 def test_a_constant_score_has_an_interval_of_no_width():
-    row = of(by_group(survey("A" * 9 + "B" * 9, use=np.full(18, 3.0)), ["use"], "unit"), "A")
+    row = of(by_group(survey("A" * 9 + "B" * 9, use=np.full(18, 3.0)), ["use"], "unit"), "Everybody")
     assert row[["estimate", "conf_low", "conf_high", "std_dev"]].tolist() == [3, 3, 3, 0]
 
 
@@ -160,7 +160,7 @@ def test_codes_that_are_missing_or_used_twice_link_nobody():
     then, now = survey("A" * 14, wave="1", people=people), survey("A" * 14, people=people, seed=4)
     result = changes(now, then, ["use"], person="person")
     assert of(result, EVERYBODY)[["n_previous", "n"]].tolist() == [14, 14]
-    assert result.findings[0].text.startswith("10 respondents")
+    assert result.findings[0].text.startswith("Most respondents")  # 10, but 4 more would follow
 
 
 def test_without_codes_it_is_welchs_test():

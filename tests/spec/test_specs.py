@@ -8,10 +8,12 @@ import pytest
 from ruamel.yaml import YAML
 
 from smstudy.privacy import Privacy
-from smstudy.survey.cleaning import clean, gate_flow
+from smstudy.survey.cleaning import clean
 from smstudy.survey.codebook import Codebook
 from smstudy.survey.dataset import Survey
 from smstudy.survey.disclosure import protect
+from smstudy.survey.flow import gate_flow
+from smstudy.survey.operators import OPERATORS
 from smstudy.survey.rules import Rule
 
 HERE = Path(__file__).parent
@@ -21,20 +23,31 @@ UNITS = [
     {"value": 3, "label": "HR"},
 ]
 AGREE = [{"value": code, "label": f"answer {code}"} for code in range(1, 6)]
+TOOLS = [{"value": 1, "label": "Chat"}, {"value": 2, "label": "Wiki"}, {"value": 9, "label": "None of these"}]
 CODEBOOK = Codebook.model_validate(
     {
         "title": "Specification",
         "variables": [
             {"name": "person", "kind": "id"},
             {"name": "unit", "kind": "unit", "categories": UNITS},
+            {"name": "user", "kind": "category", "categories": [{"value": w, "label": w} for w in ("Yes", "No")]},
+            {"name": "tools", "kind": "multi-select", "categories": TOOLS},
+            {"name": "status", "kind": "text"},
+            {"name": "source", "kind": "text"},
+            {"name": "start", "kind": "date"},
+            {"name": "day", "kind": "date"},
             {"name": "seconds", "kind": "number"},
+            {"name": "age", "kind": "number"},
+            {"name": "tenure", "kind": "number"},
             {"name": "q1", "kind": "item", "categories": AGREE},
             {"name": "q2", "kind": "item", "categories": AGREE},
         ],
         "scales": [{"name": "use", "items": ["q1", "q2"]}],
     }
 )
-TEXT = ("person", "unit")
+TEXT = ("person", "unit", "user", "status", "source")
+DATES = ("start", "day")
+WORDS = ("str", "category")
 
 
 def cases(name: str) -> list:
@@ -42,18 +55,31 @@ def cases(name: str) -> list:
     return [pytest.param(entry, id=entry["name"]) for entry in entries]
 
 
-def survey_of(columns: dict) -> Survey:
+def survey_of(columns: dict, words: str) -> Survey:
     frame = pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()}).set_index("row")
-    frame = frame.astype({name: "str" if name in TEXT else float for name in frame})
+    kinds = {name: words if name in TEXT else "datetime64[s]" if name in DATES else float for name in frame}
+    frame = frame.astype(kinds)
     return Survey(answers=frame, codebook=CODEBOOK, missing=pd.DataFrame(columns=["row", "variable", "reason"]))
 
 
+@pytest.mark.parametrize("words", WORDS)
 @pytest.mark.parametrize("case", cases("cleaning"))
-def test_cleaning(case):
-    cleaning = clean(survey_of(case["answers"]), [Rule.model_validate(rule) for rule in case["rules"]])
+def test_cleaning(case, words):
+    rules = [Rule.model_validate(rule) for rule in case["rules"]]
+    cleaning = clean(survey_of(case["answers"], words), rules, cutoffs=case.get("cutoffs"))
     hits = cleaning.hits.frame
     assert {rule: hits.index[hits[rule]].tolist() for rule in hits} == case["hits"]
     assert cleaning.survey.answers.index.tolist() == case["left"]
+    for name, values in case.get("after", {}).items():
+        after = cleaning.survey.answers[name]
+        assert [None if pd.isna(value) else value for value in after] == values
+    for rule, number in case.get("thresholds", {}).items():
+        assert cleaning.tidy().set_index("rule").loc[rule, "threshold"] == number
+
+
+def test_every_operator_has_a_case():
+    rules = [rule for case in cases("cleaning") for rule in case.values[0]["rules"]]
+    assert {one["op"] for rule in rules for one in (rule, rule.get("where", rule))} == set(OPERATORS)
 
 
 @pytest.mark.parametrize("case", cases("disclosure"))

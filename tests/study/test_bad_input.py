@@ -116,14 +116,14 @@ def test_text_in_an_item_column_is_refused_and_not_quoted(small):
     small.rows[5][small.header.index("s3")] = small.secret
     small.write("responses.csv", small.text())
     outcome = small.check()
-    refused(outcome, 12, '"s3"', "text (not shown here)", "1 = Strongly disagree")
+    refused(outcome, 12, '"s3"', "text not shown", "1 = Strongly disagree")
     silent(small, outcome)
 
 
 def test_unknown_codes_are_refused_and_listed(small):
     column = [row[small.header.index("s3")] for row in small.rows]
     small.column("s3", ["9" if i % 9 == 0 else code for i, code in enumerate(column)])
-    refused(small.check(), 12, '"s3"', "code 9", "in 14 rows")
+    refused(small.check(), 12, '"s3"', "14 rows", '"9"')
     small.edit(
         "codebook.yml", "name: s3, title: Statement s3,", "name: s3, title: Statement s3, unknown_codes: missing,"
     )
@@ -150,11 +150,11 @@ CODEBOOKS = {
     "tag": (("title: Small survey", "title: !!python/object/apply:os.system [ls]"), ("line 1", "tags")),
     "unknown key": (("title: Small survey", "titel: Small survey"), ("line 1", '"titel"', '"title"')),
     "unknown kind": (("kind: number", "kind: numbr"), ("line", "number")),
-    "variable twice": (("name: seconds,", "name: s1,"), ("s1", "twice")),
+    "variable twice": (("name: seconds,", "name: s1,"), ("line 17", "s1", "twice")),
     "unknown item": (("items: [u1, u2, u3]", "items: [u1, u2, u9]"), ('"u9"', "u1")),
     "unknown answers": (
         ("name: u1, title: Statement u1, kind: item, categories: agree5", "name: u1, kind: item, categories: agree7"),
-        ('"agree7"', '"agree5"'),
+        ("line 21", '"agree7"', '"agree5"'),
     ),
     "tab": (("title: Small survey", "title: Small survey\n\tx: 1"), ("line 2",)),
     "list": (("title: Small survey", "- title: Small survey"), ("codebook.yml",)),
@@ -173,11 +173,99 @@ def test_a_codebook_that_cannot_be_read_is_refused_with_the_line(small, case):
 @pytest.mark.parametrize(
     "content", ["", "# only a comment\n", b"\xff\xfe\x00", b"title: caf\xe9\n", "just text\n", "42\n"]
 )
-def test_a_codebook_that_is_no_document_is_refused(small, content):
+def test_a_codebook_that_is_no_document_is_refused(small, write_codebook, content):
     small.write("codebook.yml", content)
     refused(small.check(), 11, "codebook.yml")
+    small.write("codebook.yml", write_codebook())
     small.write("study.yml", content)
     refused(small.check(), 10, "study.yml")
+
+
+# ---- all problems at once ------------------------------------------------------------------------------------------
+
+
+def refused_for(outcome, code, *problems):
+    """One line for each problem, after one that counts them; each holds the words given for it, in this order."""
+    print(outcome.err)
+    heading, *lines = outcome.lines
+    assert outcome.code == code and heading == f"{FAMILIES[code]}: {len(problems)} problems would stop a run."
+    for line, (family, *words) in zip(lines, problems, strict=True):
+        assert line.startswith(f"  {family}: ") and all(word in line for word in words), line
+
+
+def test_check_names_every_column_that_cannot_be_read(small):
+    small.column("s3", ["9" if i % 9 == 0 else "3" for i in range(120)])
+    small.column("seconds", ["fast" if i < 3 else "100" for i in range(120)])
+    small.header[small.header.index("a2")] = "A 2"
+    small.write("responses.csv", small.text())
+    outcome = small.check()
+    refused_for(
+        outcome, 12,
+        ("DataError", '"seconds"', "fewer than 5 rows", "text not shown", "codebook.yml line", "unknown_codes"),
+        ("DataError", '"s3"', "14 rows", 'missing: {"9": "why"}'),
+        ("CodebookError", '"a2"', '"A 2"', 'column: "A 2"'),
+    )  # fmt: skip
+    silent(small, outcome)
+
+
+def test_check_looks_at_study_codebook_data_and_rules_together(small):
+    small.edit("study.yml", "unit: unit", RULE.format("speed", "less").replace("unit: unit", "unit: untt"))
+    small.edit("study.yml", "name: look}", "name: look, parameters: {formla: x}}")
+    small.column("s3", ["9" if i % 9 == 0 else "3" for i in range(120)])
+    refused_for(
+        small.check(), 10,
+        ("StudyError", '"untt"', '"unit"'), ("StudyError", '"formla"', '"formula"'), ("DataError", '"s3"'),
+        ("StudyError", '"r"', '"speed"'),
+    )  # fmt: skip
+
+
+def test_check_tries_every_rule(small):
+    rule = "  - {{id: {}, stage: quality, column: {}, op: equals, value: {}, action: exclude, reason: fast}}\n"
+    rules = rule.format("a", "speed", 3) + rule.format("b", "seconds", 3) + rule.format("c", "unit", "Salse")
+    small.edit("study.yml", "unit: unit\n", f"unit: unit\nrules:\n{rules}")
+    refused_for(small.check(), 10, ("StudyError", '"a"', '"speed"'), ("StudyError", '"c"', '"Salse"', '"Sales"'))
+
+
+def test_check_names_everything_that_is_wrong_in_a_codebook(small):
+    small.edit("codebook.yml", "kind: number", "kind: numbr")
+    small.edit("codebook.yml", "items: [u1, u2, u3]", "itmes: [u1, u2, u3]")
+    refused_for(
+        small.check(), 11,
+        ("CodebookError", '"itmes"', '"items"'),
+        ("CodebookError", "variables.1.kind", "'number'"),
+    )  # fmt: skip
+
+
+def test_check_looks_at_the_previous_wave_too(small):
+    small.write("earlier.csv", small.text().replace("seconds,", "secs,", 1).replace(",s1,", ",s_1,", 1))
+    small.edit("study.yml", '  "1": {file', '  "0": {file: earlier.csv}\n  "1": {file')
+    small.edit("study.yml", 'wave: "1"\n', 'wave: "1"\nprevious_wave: "0"\n')
+    refused_for(
+        small.check(), 11,
+        ("CodebookError", "earlier.csv", '"seconds"', 'former_columns: ["secs"]'),
+        ("CodebookError", "earlier.csv", '"s1"', 'former_columns: ["s_1"]'),
+    )  # fmt: skip
+
+
+def test_a_column_renamed_since_the_previous_wave_comes_with_the_line_to_write(small):
+    small.write("earlier.csv", small.text())
+    small.edit("study.yml", '  "1": {file', '  "0": {file: earlier.csv}\n  "1": {file')
+    small.edit("study.yml", 'wave: "1"\n', 'wave: "1"\nprevious_wave: "0"\n')
+    small.header[small.header.index("comment")] = "Comments"
+    small.write("responses.csv", small.text())
+    refused(small.check(), 11, 'column: "Comments", former_columns: ["comment"]')
+
+
+def test_what_changed_and_does_no_harm_is_told(small):
+    small.write("earlier.csv", small.text())
+    small.edit("study.yml", '  "1": {file', '  "0": {file: earlier.csv}\n  "1": {file')
+    small.edit("study.yml", 'wave: "1"\n', 'wave: "1"\nprevious_wave: "0"\n')
+    small.header.append("q_new")
+    for row in small.rows:
+        row.append("4")
+    small.write("responses.csv", small.text())
+    outcome = small.check()
+    assert outcome.code == 0 and "q_new: added" in outcome.out and 'column: "q_new"' in outcome.out
 
 
 def test_a_codebook_that_is_not_there_is_refused(small):
@@ -424,7 +512,7 @@ def test_a_department_of_two_is_nowhere(small, respondents, write_codebook):
         tidy = result.shown()
         texts = tidy.select_dtypes(exclude="number").astype(str)
         rows = tidy[texts.apply(lambda column: column.str.contains("Skunkworks")).any(axis=1)]
-        numbers = rows.select_dtypes("number").drop(columns=[c for c in ("threshold", "headcount") if c in rows])
+        numbers = rows.select_dtypes("number").drop(columns=["threshold", "headcount"], errors="ignore")
         assert numbers.isna().all(axis=None), (name, rows)
     groups = sm.by_group(survey, run.scales, "unit").shown()
     hidden = groups[groups["hidden"]]

@@ -175,7 +175,8 @@ def test_headings_step_down_one_level_at_a_time(page):
 def test_every_picture_has_words_and_every_wide_table_its_own_box(page):
     reader = Reader(page)
     assert reader.all("img") and all(len(image["alt"]) > 20 for image in reader.all("img"))
-    assert page.count("<table>") == page.count('<div class="scroll" role="region"')
+    boxes = page.count('<div class="scroll" role="region"')
+    assert boxes == page.count("<table>") + page.count("<img")
     assert all(a.get("aria-label") and a.get("tabindex") == "0" for a in reader.all("div"))
     assert all(a.get("scope") == "col" for a in reader.all("th"))
 
@@ -193,7 +194,7 @@ def test_synthetic_data_are_called_so_first(page):
 
 def test_what_is_hidden_is_said_with_the_reason_and_not_among_the_warnings(page):
     part = page[page.index("What was hidden") : page.index("How it was done")]
-    assert "3 of 3 groups are hidden" in part or "2 of 3 groups are hidden" in part
+    assert "needed so that such a group does not follow" in part
     assert "nothing had to be hidden" not in part
     keep = page[page.index("What to keep in mind") : page.index("What was hidden")]
     assert "groups are hidden" not in keep

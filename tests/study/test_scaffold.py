@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from smstudy.study.definition import read_study
 from smstudy.study.scaffold import quoted
 from smstudy.survey.codebook import read_codebook
 
@@ -106,6 +108,55 @@ def test_a_draft_runs_from_export_to_report(small, desk, call):
     assert Path(outcome.out.strip()).is_file() and small.secret not in Path(outcome.out.strip()).read_text(
         encoding="utf-8"
     )
+
+
+ASKED = """\
+ResponseId,consent,q_check,q_a,q_b,token,Status
+id,I agree to take part,Please select Agree to show that you read this,It helps me,It is slow,Panel code,Status
+{"ImportId":"_recordId"},{"ImportId":"QID1"},{"ImportId":"QID2"},{"ImportId":"QID3"},{"ImportId":"QID4"},{},{}
+"""
+SAID = ["Yes,Agree,Agree,Disagree", "No,Neutral,Neutral,Agree", "Yes,Disagree,Disagree,Neutral"]
+RULES = [
+    'stage: consent, column: consent, op: equals, value: "No"',
+    'stage: quality, column: q_check, op: not_equals, value: "Agree"',
+    "stage: duplicates, column: token, op: duplicate_of_earlier",
+    'stage: eligibility, column: status, op: equals, value: "Survey Preview"',
+]
+
+
+def _quoted_ids(header: str) -> str:
+    return re.sub(r"\{.*?\}", lambda found: '"' + found[0].replace('"', '""') + '"', header)
+
+
+def test_rules_that_the_columns_call_for_are_suggested_and_can_be_taken_over(desk, call):
+    rows = [f"R_{i:04},{SAID[i % 3]},tok{i:03},{'Survey Preview' if i < 9 else 'IP Address'}" for i in range(60)]
+    (desk / "asked.csv").write_text(_quoted_ids(ASKED) + "\n".join(rows) + "\n", encoding="utf-8")
+    assert call("new", "asked", "--from", "asked.csv").code == 0
+    study = desk / "studies" / "asked" / "study.yml"
+    text = study.read_text(encoding="utf-8")
+    for rule in RULES:
+        assert rule in text
+    assert 'perhaps "token"' in text
+    study.write_text(text.replace("rules: []\n", "rules:\n").replace("\n# - {", "\n - {"), encoding="utf-8")
+    assert len(read_study(study.parent).rules) == text.count("\n# - {") >= len(RULES)
+
+
+def test_codes_that_many_columns_call_missing_are_written_once(desk, call):
+    rows = ["1,2,3,1", "-99,1,2,2", "3,-99,1,1", "2,3,-99,2"] * 15
+    (desk / "codes.csv").write_text("q1,q2,q3,x\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    assert call("new", "codes", "--from", "codes.csv").code == 0
+    codebook = read_codebook(desk / "studies" / "codes" / "codebook.yml")
+    assert dict(codebook.missing) == {"-99": "code to be confirmed"}
+    assert not any(variable.missing for variable in codebook.variables)
+
+
+def test_a_battery_is_found_by_its_answers_where_the_names_share_nothing(desk, call):
+    agree = ["Disagree", "Neutral", "Agree"]
+    rows = [",".join(agree[(i * k + k) % 3] for k in range(1, 5)) for i in range(60)]
+    (desk / "forms.csv").write_text("know,time,lead,safe\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    assert call("new", "forms", "--from", "forms.csv").code == 0
+    [scale] = read_codebook(desk / "studies" / "forms" / "codebook.yml").scales
+    assert scale.items == ("know", "time", "lead", "safe")
 
 
 def test_quoting_hides_nothing():

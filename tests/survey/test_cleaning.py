@@ -1,6 +1,7 @@
 """Laws of cleaning: flows reconcile, rules commute and repeat, and no small count follows from what is shown."""
 
 import itertools
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -13,9 +14,11 @@ from scipy.optimize import linprog
 
 from smstudy.errors import DataError, StudyError
 from smstudy.privacy import Privacy
-from smstudy.survey.cleaning import COUNTS, OPERATORS, clean, gate_flow
+from smstudy.survey.cleaning import clean
 from smstudy.survey.codebook import Codebook
 from smstudy.survey.dataset import Survey
+from smstudy.survey.flow import COUNTS, gate_flow
+from smstudy.survey.operators import OPERATORS
 from smstudy.survey.rules import OPERATIONS, Rule
 
 AGREE = [{"value": code, "label": f"answer {code}"} for code in range(1, 6)]
@@ -65,6 +68,11 @@ POOL = [
     rule("marked", "quality", "flag", column="q1", op="equals", value="answer 1"),
     rule("unset", "eligibility", "set_missing", column="q2", op="in", value=(5,)),
     rule("merged", "eligibility", "recode", column="unit", op="equals", value="unit 3", to=2),
+    rule("speed", "quality", column="seconds", op="less", value=0.3, relative_to="median"),
+    rule(
+        "branch", "eligibility", "set_missing", column="q3", op="not_missing", where={"column": "q4", "op": "missing"}
+    ),
+    rule("period", "eligibility", column="day", op="outside", value=("2026-03-02", "2026-04-08")),
 ]
 RULES = st.lists(st.sampled_from(POOL), unique_by=lambda one: one.id, max_size=len(POOL))
 SEEDS = st.integers(0, 50)
@@ -87,18 +95,20 @@ def test_the_flow_reconciles(rules, seed):
 @settings(max_examples=15, deadline=None)
 @given(RULES, SEEDS)
 def test_cleaning_twice_changes_nothing(rules, seed):
-    once = clean(survey(seed=seed), rules).survey
-    twice = clean(once, rules)
+    cleaning = clean(survey(seed=seed), rules)
+    once = cleaning.survey
+    twice = clean(once, rules, cutoffs=cleaning.cutoffs)
     pd.testing.assert_frame_equal(once.answers, twice.survey.answers)
     assert len(twice.survey.missing) == len(once.missing)
     assert twice.tidy()["n_removed"].sum() == 0
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.permutations(POOL[:6]), SEEDS)
+@given(st.permutations([*POOL[:6], POOL[11], POOL[13]]), SEEDS)
 def test_the_order_of_independent_rules_does_not_matter(rules, seed):
-    cleaned = clean(survey(seed=seed), rules).survey
-    assert cleaned.answers.index.equals(clean(survey(seed=seed), POOL[:6]).survey.answers.index)
+    cleaned, expected = (clean(survey(seed=seed), order) for order in (rules, [*POOL[:6], POOL[11], POOL[13]]))
+    assert cleaned.survey.answers.index.equals(expected.survey.answers.index)
+    assert cleaned.cutoffs == expected.cutoffs
 
 
 def test_the_survey_is_not_changed_and_the_log_says_what_was_done():
@@ -171,6 +181,13 @@ def flow_of(entered, counts):
     after = entered - np.cumsum(removed)
     words = {"stage": "quality", "rule": [f"r{i}" for i in range(len(counts))], "reason": "r", "action": "exclude"}
     return pd.DataFrame({**words, "n_before": after + removed, "n_hit": hit, "n_removed": removed, "n_after": after})
+
+
+@settings(max_examples=80, deadline=None)
+@given(FLOWS)
+def test_no_row_of_the_flow_tells_how_few_of_those_hit_were_out_already(counts):
+    shown = gate_flow(flow_of(60, counts), 5)
+    assert not (shown["n_hit"] - shown["n_removed"]).between(1, 4).any()
 
 
 @settings(max_examples=80, deadline=None)
@@ -253,6 +270,13 @@ def test_a_survey_without_departments_says_so():
         (rule("r", column="seconds", op="less", value="soon"), 'the value "soon" is none'),
         (rule("r", column="day", op="less", value="soon"), "Write 2026-03-31"),
         (rule("r", column="flag_speed", op="flagged"), "with_flags"),
+        (rule("r", column="unit", op="outside", value=(1, 2)), "compares numbers or dates"),
+        (rule("r", column="seconds", op="contains", value="1"), "looks into words"),
+        (rule("r", column="unit", op="less_than_column", other="seconds"), "two columns of numbers or two of dates"),
+        (rule("r", column="day", op="greater_than_column", other="seconds"), "two of dates"),
+        (rule("r", column="unit", op="chosen"), "does not hold 0 and 1"),
+        (rule("r", column="day", op="less", value=0.5, relative_to="median"), "needs numbers"),
+        (rule("r", column="q1", op="missing", where={"column": "q9", "op": "missing"}), 'no variable "q9"'),
     ],
 )
 def test_a_rule_that_does_not_fit_is_a_readable_error(broken, message):
@@ -275,6 +299,21 @@ def test_a_rule_that_does_not_fit_is_a_readable_error(broken, message):
         ({"op": "missing", "stage": "later"}, "eligibility"),
         ({"op": "missing", "reason": ""}, "at least 1 character"),
         ({"op": "missing", "when": "x > 1"}, "not permitted"),
+        ({"op": "between", "value": 3}, "the lowest and the highest"),
+        ({"op": "outside", "value": [5, 1]}, "the lowest and the highest"),
+        ({"op": "between", "value": [1, "b"]}, "the lowest and the highest"),
+        ({"op": "contains", "value": 3}, "takes words"),
+        ({"op": "less_than_column"}, 'need "other"'),
+        ({"op": "missing", "other": "age"}, 'need "other"'),
+        ({"op": "missing", "plus": 1}, '"plus" is for'),
+        ({"op": "equals", "value": 1, "relative_to": "median"}, "relative_to is for less and greater"),
+        ({"op": "less", "value": -1, "relative_to": "median"}, "factor above 0"),
+        ({"op": "less", "value": 1, "relative_to": "mean"}, "median"),
+        ({"op": "missing", "where": {"column": "a", "op": "missin"}}, 'Did you mean "missing"'),
+        (
+            {"op": "missing", "where": {"column": "a", "op": "less", "value": 1, "relative_to": "median"}},
+            "takes neither",
+        ),
     ],
 )
 def test_a_rule_that_makes_no_sense_is_refused(fields, message):
@@ -314,9 +353,14 @@ def test_an_empty_list_of_rules_keeps_everybody():
 
 
 def test_the_picture_shows_only_what_the_table_shows():
-    cleaning = clean(survey(900), POOL[:5])
-    texts = [text.get_text() for text in cleaning.plot().texts]
-    assert len(texts) == cleaning.shown()["n_after"].notna().sum()
+    cleaning = clean(survey(), POOL[:5])
+    shown = cleaning.shown()
+    assert shown["hidden"].any()
+    sums = shown.groupby("stage")["n_removed"].sum()
+    told = {int(n) for n in [*shown[list(COUNTS)].stack().dropna(), *sums]}
+    texts = " ".join(text.get_text() for text in cleaning.plot().texts)
+    assert {int(n) for n in re.findall(r"=\s(\d+)", texts)} <= told
+    assert texts.count("hidden") >= int(shown["hidden"].sum())
 
 
 def test_a_raised_threshold_hides_more():
@@ -324,3 +368,173 @@ def test_a_raised_threshold_hides_more():
     strict = replace(data, privacy=Privacy(min_n=40))
     few, many = (int(clean(one, POOL).shown()["hidden"].sum()) for one in (data, strict))
     assert many > few > 0
+
+
+def test_a_relative_cut_off_is_recomputed_and_its_finding_says_how_to_freeze_it():
+    cleaning = clean(survey(seed=1), [POOL[11]])
+    number = cleaning.cutoffs["speed"]
+    assert number == float(f"{0.3 * survey(seed=1).answers['seconds'].median():.4g}")
+    assert cleaning.findings[0].name == "cutoffs_recomputed" and f"{{speed: {number:g}}}" in cleaning.findings[0].text
+    assert cleaning.tidy()["threshold"].tolist() == [number] and "Cut-off" in cleaning.to_text()
+
+
+def test_a_frozen_cut_off_carries_over_to_the_next_wave():
+    first = clean(survey(seed=1), [POOL[11]])
+    second = clean(survey(seed=2), [POOL[11]], cutoffs=first.cutoffs)
+    absolute = clean(survey(seed=2), [rule("speed", column="seconds", op="less", value=first.cutoffs["speed"])])
+    assert second.tidy().equals(absolute.tidy()) and second.cutoffs == first.cutoffs
+    assert clean(survey(seed=2), [POOL[11]]).cutoffs != first.cutoffs
+    assert second.findings[0].name == "cutoffs_frozen"
+
+
+def test_the_median_is_that_of_the_respondents_still_in_when_the_stage_begins():
+    both = clean(survey(), [POOL[3], POOL[0], POOL[11]])
+    left = survey().answers[survey().answers["unit"] != "unit 4"]
+    assert both.cutoffs["speed"] == float(f"{0.3 * left['seconds'].median():.4g}")
+
+
+def test_a_flow_without_cut_offs_has_no_column_of_them():
+    assert "Cut-off" not in clean(survey(), [POOL[3]]).to_text()
+
+
+@pytest.mark.parametrize(
+    ("cutoffs", "message"),
+    [
+        ({"sped": 3.0}, 'Did you mean "speed"'),
+        ({"fast": 3.0}, '"fast" is not a cleaning rule with relative_to'),
+        ({"speed": "soon"}, "is not a number"),
+        ({"speed": float("nan")}, "is not a number"),
+    ],
+)
+def test_a_frozen_cut_off_that_fits_no_rule_is_refused(cutoffs, message):
+    with pytest.raises(StudyError, match=message):
+        clean(survey(), [POOL[0], POOL[11]], cutoffs=cutoffs)
+
+
+def test_too_few_answers_give_no_median():
+    with pytest.raises(DataError, match=r"cutoffs: \{speed: NUMBER\}"):
+        clean(survey(n=4), [POOL[11]])
+
+
+@settings(max_examples=10, deadline=None)
+@given(RULES, SEEDS)
+def test_words_as_categories_and_as_text_are_cleaned_alike(rules, seed):
+    text = survey(seed=seed)
+    words = replace(text, answers=text.answers.astype({"unit": "category", "person": "category"}))
+    one, other = clean(text, rules), clean(words, rules)
+    pd.testing.assert_frame_equal(one.hits.frame, other.hits.frame)
+    assert one.tidy().equals(other.tidy())
+    after = other.survey.answers.astype({"unit": "str", "person": "str"})
+    pd.testing.assert_frame_equal(one.survey.answers, after)
+
+
+@settings(max_examples=10, deadline=None)
+@given(SEEDS, st.sampled_from([("person",), ("unit", "q1"), ("use",), ("person", "day", "seconds"), ("q1", "q2")]))
+def test_repetitions_are_those_that_pandas_finds(seed, columns):
+    data = survey(seed=seed)
+    names = ITEMS if columns == ("use",) else list(columns)
+    items = [name for name in names if name in ITEMS]
+    frame = data.answers[names]
+    known = frame.drop(columns=items).notna().all(axis=1) & frame.notna().any(axis=1)
+    order = data.answers[ITEMS].isna().sum(axis=1).sort_values(kind="stable").index
+    expected = frame.loc[order].duplicated().reindex(frame.index) & known
+    found = clean(data, [rule("twice", "duplicates", "flag", column=columns, op="duplicate_of_earlier")]).hits.frame
+    assert found["twice"].tolist() == expected.tolist()
+
+
+@settings(max_examples=10, deadline=None)
+@given(RULES, SEEDS)
+def test_the_reasons_together_add_up_to_the_flow(rules, seed):
+    cleaning = clean(survey(seed=seed), rules)
+    rows, flow = cleaning.reasons().tidy(), cleaning.tidy()
+    assert rows["n"].sum() == 120
+    parts = [set(names.split(" + ")) for names in rows["rule"]]
+    for name, hit in zip(flow["rule"], flow["n_hit"]):
+        assert rows.loc[[name in one for one in parts], "n"].sum() == hit
+    assert rows.loc[rows["reason"] == "not removed", "n"].sum() == len(cleaning.survey.answers)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_no_small_combination_of_reasons_follows_from_the_table_and_the_flow(seed):
+    cleaning = clean(survey(150, seed), POOL)
+    reasons = cleaning.reasons()
+    raw, shown, everybody = reasons.tidy(), reasons.shown(), cleaning.shown().set_index("rule")
+    told = set(shown["rule"]) - {"other combinations"}
+    small = raw["n"].between(1, 4)
+    assert not told & set(raw.loc[small, "rule"])
+    rules = cleaning.tidy()["rule"]
+    n = dict(zip(raw["rule"], raw["n"]))
+    parts = [*n, *(" + ".join(some) for size in (1, 2, 3) for some in itertools.combinations(rules, size))]
+    parts = list(dict.fromkeys(parts))  # a reader does not know which combinations there are
+    members = np.array([[rule in one.split(" + ") for rule in rules] for one in parts])
+    first = np.array([next((r for r, hit in zip(rules, row) if hit and removes(r)), "") for row in members])
+    lines = [members[:, i] for i, name in enumerate(rules) if not np.isnan(everybody.loc[name, "n_hit"])]
+    lines += [first == name for name in rules if not np.isnan(everybody.loc[name, "n_removed"])]
+    lines += [first == "", np.isin(first, rules[everybody.loc[rules, "n_removed"].isna().to_numpy()])]
+    lines, counts = np.array(lines, dtype=float), np.array([n.get(one, 0) for one in parts], dtype=float)
+    with_table = [(value, value) if name in told else (0, None) for name, value in zip(parts, counts)]
+    for place in np.flatnonzero((counts > 0) & (counts < 5)):
+        low, high = reach(place, lines, counts, with_table)
+        flow_alone = reach(place, lines, counts, [(0, None)] * len(parts))
+        assert (low <= 1 and high >= 4) or (low, high) == flow_alone
+
+
+def reach(place, lines, counts, bounds):
+    """The least and the greatest whole number a count could be."""
+    target = (np.arange(len(counts)) == place).astype(float)
+    ends = [sign * linprog(sign * target, A_eq=lines, b_eq=lines @ counts, bounds=bounds).fun for sign in (1, -1)]
+    return np.ceil(ends[0] - 1e-6), np.floor(ends[1] + 1e-6)  # solver tolerance
+
+
+def removes(name):
+    return next(one for one in POOL if one.id == name).action == "exclude"
+
+
+def test_a_file_with_two_waves_is_split_by_wave():
+    data = survey(800)
+    both = replace(data, answers=data.answers.assign(wave=np.where(np.arange(800) < 400, "1", "2")))
+    by_wave = clean(both, POOL[:4]).by_wave("wave")
+    alone = clean(replace(data, answers=data.answers.iloc[:400]), POOL[:4]).tidy()
+    first = by_wave.tidy().query("group == '1'")
+    assert first[list(COUNTS)].to_numpy().tolist() == alone[list(COUNTS)].to_numpy().tolist()
+
+
+def test_two_waves_are_compared_rule_by_rule():
+    rules = [POOL[0], rule("old", column="seconds", op="greater", value=280)]
+    now = clean(survey(900, 2), [*POOL[:1], rule("new", column="seconds", op="greater", value=250)])
+    table = now.compare(clean(survey(900, 1), rules)).tidy().set_index("rule")
+    assert table.index.tolist() == ["fast", "new", "old"]
+    assert table.loc["new", "verdict"] == "new rule" and table.loc["old", "verdict"] == "no longer a rule"
+    assert table.loc["fast", "share"] == now.tidy()["n_hit"].iloc[0] / 900
+
+
+@pytest.mark.parametrize(("factor", "words"), [(1.0, "no clear change"), (0.5, "more often"), (2.0, "less often")])
+def test_a_rule_that_hits_more_often_says_so(factor, words):
+    now, before = survey(3000, 2), survey(3000, 1)
+    changed = replace(now, answers=now.answers.assign(seconds=now.answers["seconds"] * factor))
+    rules = [rule("quick", column="seconds", op="less", value=60)]
+    assert clean(changed, rules).compare(clean(before, rules)).tidy()["verdict"].tolist() == [words]
+
+
+def test_a_rule_with_another_cut_off_is_not_compared():
+    comparison = clean(survey(900, 2), [POOL[11]]).compare(clean(survey(900, 1), [POOL[11]], cutoffs={"speed": 90.0}))
+    assert comparison.tidy()["verdict"].tolist() == ["another cut-off"]
+
+
+@pytest.mark.parametrize("more", range(1, 5))
+def test_the_difference_of_two_waves_gives_no_small_count_away(more):
+    data = survey(400)
+    slow = data.answers["seconds"] > 250
+    extra = data.answers[slow].iloc[:more].set_axis(range(1000, 1000 + more))
+    longer = replace(data, answers=pd.concat([data.answers, extra]))
+    rules = [rule("slow", column="seconds", op="greater", value=250)]
+    comparison = clean(longer, rules).compare(clean(data, rules))
+    assert comparison.shown()[["n_hit", "n_hit_previous", "share", "share_previous"]].isna().all(axis=None)
+    assert comparison.shown()["verdict"].isna().all()
+
+
+def test_a_wave_with_few_removed_is_not_compared_since_its_shares_tell_the_number_entered():
+    few = clean(survey(), [rule("odd", column="seconds", op="less", value=4), POOL[7]])
+    assert 0 < few.tidy()["n_removed"].sum() < 5
+    comparison = few.compare(few)
+    assert comparison.shown()["share"].isna().all() and comparison.findings[0].name == "few_removed"

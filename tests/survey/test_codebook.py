@@ -28,12 +28,20 @@ def test_a_variable_stands_in_the_column_of_its_name_unless_said_otherwise():
     assert book.labels == {"q1": "q1", "q2": "Two"} and answer_range(book.variable("q1")) == (1, 5)
 
 
+def test_a_column_is_found_under_its_present_name_then_under_its_former_ones():
+    variable = codebook([{"name": "q1", "column": "new", "former_columns": ["old", "older"], **ITEM}]).variables[0]
+    assert variable.column_in({"older", "old", "new"}) == "new"
+    assert variable.column_in({"older", "old"}) == "old" and variable.column_in({"other"}) is None
+
+
 @pytest.mark.parametrize(
     ("variables", "more", "words"),
     [
         ([{"name": "q1", **ITEM}, {"name": "q1", **ITEM}], {}, "q1"),
         ([{"name": "q1", **ITEM}, {"name": "q2", "column": "q1", **ITEM}], {}, "column named twice"),
         ([{"name": "use", **ITEM}], {"scales": [{"name": "use", "items": ["use"]}]}, "variable or scale named twice"),
+        ([{"name": "q1", "former_columns": ["q2"], **ITEM}, {"name": "q2", **ITEM}], {}, "column named twice: q2"),
+        ([{"name": "q1", "former_columns": ["q1"], **ITEM}], {}, "column named twice: q1"),
         ([{"name": "1q", **ITEM}], {}, "start with a letter"),
         ([{"name": "q 1", **ITEM}], {}, "letters, digits"),
         ([{"name": "q1", "kind": "item"}], {}, "two categories"),

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from smstudy.errors import DataError
 from smstudy.privacy import Privacy
-from smstudy.survey.disclosure import (
-    hidden_rows,
-    protect,
-)
+from smstudy.survey.codebook import Codebook
+from smstudy.survey.dataset import Survey
+from smstudy.survey.disclosure import alike, hidden_groups, protect
+from smstudy.survey.suppression import hidden_rows
 
 COUNTS = st.lists(st.integers(0, 30), min_size=1, max_size=8)
 
@@ -62,3 +62,53 @@ def test_a_group_that_was_hidden_before_stays_hidden():
 def test_a_missing_column_is_named():
     with pytest.raises(DataError, match='Did you mean "group"'):
         protect(pd.DataFrame({"group": []}), group="groop", counts=[], numbers=[], privacy=Privacy())
+
+
+AGREE = [{"value": code, "label": f"answer {code}"} for code in range(1, 6)]
+BOOK = Codebook.model_validate(
+    {
+        "title": "Departments",
+        "variables": [
+            {"name": "unit", "kind": "unit", "categories": [{"value": name, "label": name} for name in "ABCDE"]},
+            {"name": "q", "kind": "item", "categories": AGREE},
+        ],
+        "scales": [{"name": "use", "items": ["q"]}],
+    }
+)
+
+
+def answered(groups, privacy=None):
+    """A survey with one score; groups of values by name."""
+    pairs = [(name, float(value)) for name, values in groups.items() for value in values]
+    rows = pd.DataFrame([{"unit": name, "q": value, "use": value} for name, value in pairs])
+    nothing = pd.DataFrame(columns=["row", "variable", "reason"])
+    return Survey(answers=rows, codebook=BOOK, missing=nothing, privacy=privacy or Privacy())
+
+
+def test_a_group_in_which_all_answer_the_same_is_hidden_with_a_second_one():
+    mixed = {"A": [1, 2, 3, 4, 5, 5, 4], "B": [3, 4, 2, 2, 1, 3], "C": [5] * 12, "D": [2, 3] * 10}
+    assert hidden_groups(answered(mixed), "unit") == {"B", "C"}
+
+
+def test_groups_hidden_together_do_not_all_answer_the_same():
+    mixed = {"A": [1, 2, 3, 4, 5, 5, 4], "B": [5] * 6, "C": [5] * 12, "D": [2, 3] * 10}
+    assert hidden_groups(answered(mixed), "unit") == {"A", "B", "C"}
+
+
+def test_a_number_on_the_page_that_is_no_scale_is_looked_at_too():
+    survey = answered({"A": [1, 2, 3, 4, 5, 5], "B": [3, 4, 2, 2, 1, 3], "D": [2, 3] * 10})
+    years = survey.with_columns(pd.DataFrame({"years": [7.0] * 6 + list(range(26))}), "years")
+    assert hidden_groups(years, "unit") == frozenset()
+    assert hidden_groups(years, "unit", scores=["years"]) == {"A", "B"}
+
+
+def test_a_closed_group_is_hidden_whatever_its_size_and_takes_another_with_it():
+    groups = {"A": [1, 2, 3, 4, 5] * 4, "B": [3, 4] * 10, "C": [1, 5] * 12}
+    assert hidden_groups(answered(groups, Privacy().closing([("unit", "C")])), "unit") == {"A", "C"}
+    assert hidden_groups(answered(groups, Privacy().closing([("team", "C")])), "unit") == frozenset()
+
+
+def test_who_left_an_answer_out_does_not_make_a_group_alike():
+    values = pd.DataFrame({"use": [5.0, np.nan, 4, np.nan, np.nan]})
+    assert alike(values, pd.Series(list("AAABB"))) == frozenset()
+    assert alike(values, pd.Series(list("AABBB"))) == {"A", "B"}

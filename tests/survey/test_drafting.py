@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from smstudy.errors import DataError, SmstudyError
 from smstudy.survey.codebook import Codebook
 from smstudy.survey.decoding import decode
-from smstudy.survey.drafting import draft_variables, order_answers
+from smstudy.survey.drafting import draft_variables, variable_of
 from smstudy.survey.exports import Export, read_export
+from smstudy.survey.wordings import order_answers
 
 
 def export(**columns):
@@ -28,15 +29,7 @@ def draft(cells, name="x", **more):
 
 
 def codebook_of(drafts):
-    variables = [
-        {
-            "name": d.name, "column": d.column, "title": d.title, "kind": d.kind, "missing": dict(d.missing),
-            "categories": [{"value": value, "label": label} for value, label in d.categories],
-            **({"delimiter": d.delimiter} if d.delimiter else {}),
-        }
-        for d in drafts
-    ]  # fmt: skip
-    return Codebook.model_validate({"title": "drafted", "variables": variables})
+    return Codebook(title="drafted", variables=tuple(variable_of(d) for d in drafts))
 
 
 KINDS = [
@@ -50,7 +43,8 @@ KINDS = [
     ("q1", ["1", "2"], "category", 2),
     ("age", ["23", "45", "61", "37", "29", "52"], "number", 0),
     ("age", ["23", "45", "61", "-99"], "number", 0),
-    ("weight", ["0.5", "1.25", "0.8"], "number", 0),
+    ("weight", ["0.5", "1.25", "0.8"], "weight", 0),
+    ("weight", ["60.5", "71.25", "88"], "number", 0),
     ("day", ["2025-03-01", "2025-03-02 10:11:12"], "date", 0),
     ("Department", ["1", "2", "14"], "category", 3),
     ("Status", ["0"], "category", 1),
@@ -77,7 +71,7 @@ def test_own_words_are_text_and_stay_out_of_the_draft():
 
 def test_codes_of_no_answer_are_declared_to_be_confirmed():
     assert draft(["1", "2", "3", "-99", "99"]).missing == {"-99": "code to be confirmed", "99": "code to be confirmed"}
-    assert draft(["Yes", "No", "n/a"]).missing == {"n/a": "no answer"}
+    assert draft(["Yes", "No", "n/a"]).missing == {"n/a": "not applicable"}
     assert draft(["35", "99", "61", "47"], "age").missing == {}  # somebody may be 99
 
 
@@ -143,13 +137,178 @@ def test_declared_labels_are_taken_and_gaps_filled():
     decode(labeled, codebook_of([q, age]))
 
 
+# ---- questions asked in rows, batteries, rankings -------------------------------------------------------------------
+
+
+def labeled(labels, **columns):
+    return Export(**{**vars(export(**columns)), "labels": labels})
+
+
+@pytest.mark.parametrize("wording", ["Rate these - {}", "Rate these | {}", "Rate these [{}]", "Rate these – {}"])
+def test_a_row_of_a_question_has_its_own_words_as_title_and_the_whole_as_description(wording):
+    labels = {name: wording.format(row) for name, row in (("a", "the speed"), ("b", "the look - and feel"))}
+    drafts = draft_variables(labeled(labels, a=["1", "2", "3"], b=["3", "2", "1"]))
+    assert [d.title for d in drafts] == ["the speed", "the look - and feel"]
+    assert [d.description for d in drafts] == list(labels.values())
+
+
+def test_a_dash_in_a_single_question_parts_nothing():
+    [found] = draft_variables(labeled({"a": "Job title - be precise"}, a=["x", "y"]))
+    assert (found.title, found.description) == ("Job title - be precise", "")
+
+
+FORMS = {
+    "I know whom to ask.": ["Disagree", "Agree", "Strongly agree"],
+    "Leaders take part.": ["Strongly disagree", "Disagree", "Neutral", "Agree"],
+    "It saves time.": ["Neutral", "Agree"],
+}
+
+
+def test_statements_as_headers_share_one_answer_scale():
+    drafts = draft_variables(export(**FORMS))
+    assert len({d.categories for d in drafts}) == 1 and {d.kind for d in drafts} == {"item"}
+    assert dict(drafts[0].categories)["5"] == "Strongly agree"
+
+
+def test_declared_numbers_are_items_in_a_battery_and_names_alone():
+    colors = {"1": "Red", "2": "Green", "3": "Blue"}
+    made = export(color=["1", "2", "3"], **{f"q{i}": ["1", "2", "3"] for i in range(3)})
+    battery = {f"q{i}": {"1": "Bad", "2": "So so", "3": "Good"} for i in range(3)}
+    drafts = draft_variables(Export(**{**vars(made), "choices": {"color": colors, **battery}}))
+    assert [d.kind for d in drafts] == ["category", "item", "item", "item"]
+
+
+def test_a_ranking_is_no_battery():
+    rng = np.random.default_rng(2)
+    places = np.array([rng.permutation(4) + 1 for _ in range(60)]).astype(str)
+    drafts = draft_variables(export(**{f"r_{i}": list(places[:, i]) for i in range(4)}))
+    assert {d.kind for d in drafts} == {"number"} and {d.bounds for d in drafts} == {(1, 4)}
+    assert "ranking of 4" in drafts[0].confirm and not any(d.confirm for d in drafts[1:])
+
+
+def test_the_same_battery_with_ties_is_no_ranking():
+    rng = np.random.default_rng(3)
+    codes = rng.integers(1, 5, (60, 4)).astype(str)
+    assert {d.kind for d in draft_variables(export(**{f"r_{i}": list(codes[:, i]) for i in range(4)}))} == {"item"}
+
+
+def test_labels_are_asked_for_once_an_answer_scale():
+    drafts = draft_variables(export(q1=["1", "2", "3"], q2=["1", "2", "3"], q3=["3", "2", "1", "2"]))
+    assert ["write them in" in d.confirm for d in drafts] == [True, False, False]
+
+
+def test_a_scale_from_zero_to_ten_asks_for_its_ends():
+    found = draft([str(i) for i in range(11)], labels={"x": ""})
+    assert found.kind == "item" and "two ends" in found.confirm
+
+
+# ---- choices -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "answers"),
+    [
+        ("tools___3", ["0", "1"], {"0": "not chosen", "1": "chosen"}),
+        ("tools___4", ["0"], {"0": "not chosen", "1": "chosen"}),
+        ("form_complete", ["0", "2"], {"0": "Incomplete", "1": "Unverified", "2": "Complete"}),
+        ("Q1[SQ001]", ["Y", "N"], {"Y": "Yes", "N": "No"}),
+    ],
+)
+def test_one_choice_of_several_says_what_its_codes_mean(name, cells, answers):
+    assert dict(draft(cells, name).categories) == answers
+
+
+def test_a_column_that_repeats_its_own_words_is_a_choice():
+    names = {"Which do you use? - Chat": ["Chat", ""], "Which do you use? - Wiki": ["Wiki", "", ""]}
+    drafts = draft_variables(export(**names))
+    assert [d.categories for d in drafts] == [(("Chat", "chosen"),), (("Wiki", "chosen"),)]
+    assert all("not asked" in d.note for d in drafts)
+
+
+def test_a_comma_within_an_answer_makes_no_multi_select():
+    found = draft(["No, not at all", "Yes, a bit", "Yes, very"])
+    assert found.kind == "category" and len(found.categories) == 3
+
+
+def test_spellings_of_one_department_are_one():
+    found = draft(["Sales & Service", "Sales and Service", "SALES AND SERVICE", "Lab", "Sales & Service"], "department")
+    assert [(label, set(more[0]) if more else set()) for _, label, *more in found.categories] == [
+        ("Lab", set()), ("Sales & Service", {"Sales and Service", "SALES AND SERVICE"}),
+    ]  # fmt: skip
+
+
+def test_departments_that_differ_by_a_letter_are_asked_about():
+    found = draft(["Customer Service", "Custmer Service", "Legal", "Lab"], "department")
+    assert "perhaps spellings of one" in found.confirm and "Legal" not in found.confirm
+
+
+RANGES = [
+    ["Less than 2 years", "2 to 5 years", "6 to 10 years", "More than 10 years"],
+    ["$0 - $24,999", "$25,000 - $49,999", "$100,000 - $149,999", "$150,000+"],
+    ["18-29", "30-44", "45-60", "> 60"],
+    ["Under 5 ft.", "5'2\"", "5'10\"", "6'0\""],
+]
+
+
+@pytest.mark.parametrize("ordered", RANGES)
+def test_ranges_are_in_order(ordered):
+    assert [label for _, label, *_ in draft(ordered[::-1]).categories] == ordered
+
+
+REASONS = {
+    "Prefer not to say": "refused", "Not applicable": "not applicable", "Don't know": "no opinion",
+    "Not shown": "not shown", "Unfamiliar (N/A)": "not applicable",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("word", REASONS)
+def test_words_for_no_answer_come_with_their_reason(word):
+    found = draft(["Agree", "Neutral", "Disagree", word])
+    assert found.kind == "item" and found.missing == {word: REASONS[word]}
+
+
+def test_what_the_file_declares_missing_is_no_answer():
+    made = Export(**{**vars(export(q=["1", "2", "-1"])), "choices": {"q": {"1": "low", "2": "high", "-1": "not asked"}},
+                     "missing": {"q": ("-1",)}})  # fmt: skip
+    [found] = draft_variables(made)
+    assert dict(found.categories) == {"1": "low", "2": "high"} and found.missing == {"-1": "not asked"}
+
+
+@pytest.mark.parametrize("kind", ["id", "date", "text", "number"])
+def test_what_the_platform_says_wins_if_it_can_be_read(kind):
+    cells = {"id": ["77", "78"], "date": ["2025-01-02"], "text": ["1", "2"], "number": ["3", "4", "5"]}[kind]
+    made = export(q=cells)
+    assert draft_variables(Export(**{**vars(made), "kinds": {"q": kind}}))[0].kind == kind
+    words = export(q=["some", "words"])
+    assert draft_variables(Export(**{**vars(words), "kinds": {"q": "date"}}))[0].kind == "text"
+
+
+def test_the_delimiter_of_the_file_is_taken():
+    made = export(q=["a|b", "a", "b|c"])
+    [found] = draft_variables(Export(**{**vars(made), "kinds": {"q": "multi-select"}, "delimiters": {"q": "|"}}))
+    assert (found.kind, found.delimiter) == ("multi-select", "|")
+    assert [label for _, label in found.categories] == ["a", "b", "c"]
+
+
+def test_clock_times_are_no_ids():
+    assert draft([f"{i % 24:02}:{i:02}:00" for i in range(60)]).kind == "text"
+
+
+NASTY = st.one_of(
+    st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8),
+    st.sampled_from(["a - b", "a - c", "s [x]", "s [y]", "[]", " - ", " | ", "q___1", "___", "x_complete", "weight",
+                     "A1", "{{ x }}", "null", "flag_x", "#", "-", "Q1[SQ001]", "Department", "🙂 - 🙂", "a" * 200]),
+)  # fmt: skip
+
+
 SHORT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6)
 CELL = st.one_of(
-    SHORT, st.sampled_from(["1", "2", "3", "-99", "NA", "Agree", "a;b", "1,5", "2.5", "2025-01-01", "1e5", "yes", ""])
-)
+    SHORT, st.sampled_from(["1", "2", "3", "-99", "NA", "Agree", "a;b", "1,5", "2.5", "2025-01-01", "1e5", "yes", "",
+                            "Y", "A1", "A2", "0", "10", "Neutral", "< 5", "agree", "09:30"])
+)  # fmt: skip
 TABLES = st.integers(1, 4).flatmap(
     lambda width: st.tuples(
-        st.lists(SHORT, min_size=width, max_size=width),
+        st.lists(NASTY, min_size=width, max_size=width),
         st.lists(st.lists(CELL, min_size=width, max_size=width), min_size=1, max_size=12),
     )
 )

@@ -249,7 +249,7 @@ def test_qualtrics_without_the_import_ids():
 def test_qualtrics_with_one_header_row_loses_no_respondent(tmp_path):
     lines = (FIXTURES / "qualtrics_2row.csv").read_text(encoding="utf-8").splitlines(keepends=True)
     export = read_export(write(tmp_path, lines[0] + "".join(lines[2:])))
-    assert (export.form, export.rows_read) == ("table", 2)
+    assert (export.form, export.rows_read) == ("qualtrics", 2)
 
 
 def test_legacy_qualtrics_takes_its_names_from_the_second_row():
@@ -495,9 +495,9 @@ def test_public_copies_of_wiki4he_share_a_digest(tmp_path):
         ("qualtrics/sample_3row.csv", "qualtrics", 1),
         ("qualtrics/sample_legacy.csv", "qualtrics", 1),
         ("surveymonkey/star-wars-survey/StarWars.csv", "surveymonkey", 1186),
-        ("surveymonkey/flying-etiquette-survey/flying-etiquette.csv", "table", 1040),
-        ("redcap/clinical-trial-1/data.csv", "table", 500),
-        ("redcap/russian/data.csv", "table", 3),
+        ("surveymonkey/flying-etiquette-survey/flying-etiquette.csv", "surveymonkey", 1040),
+        ("redcap/clinical-trial-1/data.csv", "redcap", 500),
+        ("redcap/russian/data.csv", "redcap", 3),
         ("sav/pyreadstat_sample.zsav", "spss", 5),
         ("sav/pyreadstat_hebrews.sav", "spss", 99),
     ],
@@ -532,4 +532,5 @@ def test_flipped_bytes_in_real_sav_get_an_answer(tmp_path, name):
 def test_child_prints_one_json_object(labelled, capsys, monkeypatch):
     monkeypatch.setattr(foreign, "limit_resources", lambda: None)
     foreign.main("spss", str(labelled))
-    assert set(json.loads(capsys.readouterr().out)) == {"rows", "labels", "choices", "missing", "notes"}
+    parts = {"header", "columns", "labels", "choices", "missing", "notes"}
+    assert set(json.loads(capsys.readouterr().out)) == parts

@@ -64,3 +64,11 @@ def test_word_files_are_opened_and_pictures_are_not(tmp_path):
     (tmp_path / "figure.png").write_bytes(b"jo@example.org")
     assert scan_file(tmp_path / "table.docx") == ["1 e-mail address in word/document.xml"]
     assert scan_file(tmp_path / "figure.png") == []
+
+
+def test_accounts_and_telephones_are_found_and_look_alikes_are_not():
+    assert scan_text("to DE89 3704 0044 0532 0130 00") == ["1 account number"]
+    assert scan_text("to GB82WEST12345698765432") == ["1 account number"]
+    assert scan_text("to DE89 3704 0044 0532 0130 01, code AB12 3456 7890 1234") == []
+    assert scan_text("call +49 170 1234567 or +1 (555) 123-4567") == ["2 telephone numbers"]
+    assert scan_text("1e+10 12345 67890, 3 +4.5 0.123456789, +12.5 %, n = 1234567890") == []

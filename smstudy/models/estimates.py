@@ -1,0 +1,413 @@
+"""Means and shares of the people, not of the respondents: weighted, with errors that know how people were sampled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from smstudy.display import figures
+from smstudy.display.prose import lower_first
+from smstudy.errors import DataError, DisclosureError, did_you_mean
+from smstudy.inference.linearization import (
+    Linearized,
+    Lonely,
+    Sampling,
+    linearized_means,
+    logit_interval,
+    mean_design_effects,
+    t_interval,
+)
+from smstudy.privacy import Privacy
+from smstudy.result import Finding, Poolable, Result
+from smstudy.survey.dataset import Data, Survey, frame_of, labels_of, privacy_of
+from smstudy.survey.disclosure import ALL, NO_GROUP, alike, hidden_groups, protect_two_way
+from smstudy.survey.margins import HeadCounts, read_margins
+from smstudy.survey.suppression import hidden_rows
+from smstudy.survey.weights import EVERYBODY, Weights, weight_column
+
+Population = float | HeadCounts | None
+NUMBERS = ("n", "estimate", "std_error", "df", "conf_low", "conf_high", "unweighted", "shift", "deff", "n_effective")
+HIDDEN_TOGETHER = "\0hidden"
+ASIDE = "\0answer "
+
+
+def _draw(ax: Axes, frame: pd.DataFrame, **words: object) -> Axes:
+    """Draw the groups of one variable, or all variables if there are no groups."""
+    return (figures.group_estimates if frame["group"].nunique() > 1 else figures.estimates)(ax, frame, **words)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class WeightedMeans(Result):
+    """One row per variable (or answer) and group: weighted mean or share with its interval, and the unweighted one."""
+
+    rows: pd.DataFrame = field(repr=False)
+    n: int
+    conf_level: float
+    errors: str
+
+    picture: ClassVar[Callable[..., Axes]] = _draw
+
+    def tidy(self) -> pd.DataFrame:
+        """One row per variable or answer, and group; small groups and answers of a few are hidden."""
+        return self.rows.copy()
+
+    def layout(self, shown: pd.DataFrame) -> pd.DataFrame:
+        """Leave out what only computations need."""
+        about = [name for name in ("term", "answer", "group") if name in shown]
+        about = [name for name in about if name != "group" or (shown["group"] != EVERYBODY).any()]
+        return shown[[*about, "n", "estimate", "std_error", "conf_low", "conf_high", "unweighted", "shift", "deff"]]
+
+    def glance(self) -> dict[str, int | float | str]:
+        """Respondents, level and how errors are computed."""
+        return {"n": self.n, "conf_level": self.conf_level, "covariance": self.errors}
+
+    def drawn(self) -> pd.DataFrame:
+        """The rows of the first variable if there are groups, else all; answers go by their words."""
+        drawn = super().drawn()
+        if "answer" in drawn:
+            drawn = drawn.assign(term=drawn["answer"].where(drawn["answer"].notna(), drawn["term"]))
+        grouped = len(drawn) and (drawn["group"] != EVERYBODY).any()
+        return drawn[drawn["term"] == drawn["term"].iloc[0]] if grouped else drawn
+
+    def pooling(self) -> Poolable:
+        """The estimates, each for itself; hidden ones have none."""
+        return Poolable(
+            keys=self.rows[[name for name in ("term", "answer", "group") if name in self.rows]],
+            estimates=self.rows["estimate"].to_numpy(float),
+            covariance=np.diag(self.rows["std_error"].to_numpy(float) ** 2),
+            df_complete=self.rows["df"].to_numpy(float),
+            n=self.n,
+            title=self.title,
+            note="Means, and shares from 0 to 1; small groups and answers of a few are hidden.",
+        )
+
+
+def weighted_means(
+    data: Data,
+    variables: Sequence[str],
+    *,
+    weights: Weights | str | None = None,
+    by: str = "",
+    strata: str = "",
+    clusters: str = "",
+    population: Population = None,
+    lonely: Lonely = "refuse",
+    conf_level: float = 0.95,
+) -> WeightedMeans:
+    """Estimate means of numbers and shares of answers for all people, over everybody and by group.
+
+    Parameters
+    ----------
+    data : Survey or DataFrame
+        Clean answers with scores.
+    variables : sequence of str
+        Scores, items and numbers give means; categories give the share of each answer.
+    weights : Weights or str, optional
+        From `rake` or `poststratify`, which also tell the errors what the head counts already fix; or a variable with
+        weights. Without any, everybody counts the same, unless `population` is given by stratum.
+    by : str, optional
+        Variable with groups to estimate separately. Groups that other tables hide are hidden here too.
+    strata, clusters : str, optional
+        Variable with groups that were sampled separately; and with groups asked as a whole, such as teams.
+    population : float, DataFrame or mapping, optional
+        People (clusters, if there are any) in all, or head counts by stratum: of N people of whom n answered only N - n
+        are uncertain. Without it errors hold for an endless population, which is the careful choice when
+        those who answered are not like a random sample.
+    lonely : {"refuse", "adjust"}
+        What to do with a stratum of one respondent or cluster.
+    conf_level : float
+        Level of the intervals, between 0 and 1.
+
+    Returns
+    -------
+    WeightedMeans
+        Means with t intervals, shares with logit intervals, degrees of freedom being clusters less strata in the group.
+        The design effect compares with a simple random sample of as many respondents, from the same population if
+        that is given.
+
+    Raises
+    ------
+    DataError
+        If a variable is not there or no number, or weights, strata or head counts do not fit.
+    DisclosureError
+        If weights tell small groups apart and groups are asked for.
+    EstimationError
+        If a stratum has one respondent or cluster only.
+
+    References
+    ----------
+    Lumley (2010), Complex Surveys. Agrees with R survey (svymean, svyby, svyciprop) to 1e-9; see
+    `smstudy.inference.linearization`.
+
+    Examples
+    --------
+    >>> answers = pd.DataFrame({"use": [3.0, 4, 4, 5, 2, 5]})
+    >>> weighted_means(answers, ["use"]).tidy()[["estimate", "std_error"]].round(3).values.tolist()
+    [[3.833, 0.477]]
+    """
+    _refuse_telling(weights, by)
+    answers = frame_of(data)
+    if not variables or answers.empty:
+        raise DataError("There is nothing to estimate: name a variable at least, and check that respondents are left.")
+    sampling = _sampling(data, weights, strata, clusters, population, lonely)
+    groups = _groups(data, by)
+    columns = [_indicators(data, name) for name in variables]
+    numbers = [name for name, column in zip(variables, columns, strict=True) if "" in column]
+    closed = _closed(data, by, groups, columns)
+    wanted = [EVERYBODY, *sorted(set(groups) - {EVERYBODY})]
+    parts = [_rows(name, column, groups, wanted, sampling, conf_level, replace=population is None)
+             for name, column in zip(variables, columns, strict=True)]  # fmt: skip
+    table, findings = _protected(pd.concat(parts, ignore_index=True), columns, variables, groups, closed, data)
+    return WeightedMeans(
+        title=_title(data, variables, by, weighted=weights is not None),
+        note=_note(weights, population, numbers, variables),
+        findings=findings,
+        labels=labels_of(data),
+        privacy=privacy_of(data),
+        rows=_ordered(table),
+        n=len(answers),
+        conf_level=conf_level,
+        errors=_errors(weights, strata, clusters, population),
+    )
+
+
+def _refuse_telling(weights: Weights | str | None, by: str) -> None:
+    if by and isinstance(weights, Weights) and "hidden" in weights.rows and weights.rows["hidden"].any():
+        raise DisclosureError(
+            "These weights tell small groups apart, so their scores could be computed from the weighted and the "
+            "unweighted mean of all. Make the weights with pool_small=True, or leave out by."
+        )
+
+
+def _sampling(
+    data: Data, weights: Weights | str | None, strata: str, clusters: str, population: Population, lonely: Lonely
+) -> Sampling:
+    n = len(frame_of(data))
+    codes = pd.factorize(_named(data, strata))[0] if strata else None
+    teams = _teams(data, clusters) if clusters else None
+    people = _people(data, strata, population)
+    calibration = weights.calibration if isinstance(weights, Weights) else None
+    return Sampling(
+        weights=_own_weights(data, weights) if weights is not None else _equal_weights(n, codes, teams, people),
+        strata=codes,
+        clusters=teams,
+        population=people,
+        calibration=calibration,
+        lonely=lonely,
+    )
+
+
+def _own_weights(data: Data, weights: Weights | str) -> NDArray[np.float64]:
+    if isinstance(weights, Weights):
+        if not weights.values.frame.index.equals(frame_of(data).index):
+            raise DataError("The weights are about other respondents. Make them from the same answers.")
+        return weights.calibration.weights
+    return weight_column(data, weights)
+
+
+def _equal_weights(
+    n: int, strata: NDArray | None, clusters: NDArray | None, people: NDArray | None
+) -> NDArray[np.float64]:
+    """One for everybody; with a population, people per respondent (or clusters per cluster) of the stratum."""
+    if people is None:
+        return np.ones(n)
+    units = np.arange(n) if clusters is None else clusters
+    frame = pd.DataFrame({"stratum": np.zeros(n) if strata is None else strata, "unit": units})
+    return people / frame.groupby("stratum")["unit"].transform("nunique").to_numpy(float)
+
+
+def _people(data: Data, strata: str, population: Population) -> NDArray[np.float64] | None:
+    n = len(frame_of(data))
+    if population is None:
+        return None
+    if isinstance(population, (int, float)):
+        if strata:
+            raise DataError("With strata, the population must be given for each of them. Give the head counts.")
+        return np.full(n, float(population))
+    if not strata:
+        raise DataError("Head counts by group need strata, the variable they are about. Name it, or give one number.")
+    margin = read_margins(data, population, [strata])[0]
+    unknown = np.isnan(margin.headcounts) & (margin.respondents > 0)
+    if unknown.any():
+        name = margin.categories[int(np.argmax(unknown))]
+        raise DataError(f'The head counts do not say how many people "{name}" ("{strata}") has. Add it.')
+    return margin.headcounts[margin.codes]
+
+
+def _teams(data: Data, clusters: str) -> NDArray[np.intp]:
+    codes = pd.factorize(_column(data, clusters))[0]
+    if (codes < 0).any():
+        raise DataError(f'Some respondents have no "{clusters}". Exclude them with a rule, or name other clusters.')
+    return codes
+
+
+def _column(data: Data, name: str) -> pd.Series:
+    answers = frame_of(data)
+    if name not in answers:
+        raise DataError(f'There is no variable or score "{name}". {did_you_mean(name, map(str, answers.columns))}')
+    return answers[name]
+
+
+def _named(data: Data, name: str) -> pd.Series:
+    return _column(data, name).astype(object).fillna(NO_GROUP).astype(str)
+
+
+def _groups(data: Data, by: str) -> pd.Series:
+    return _named(data, by) if by else pd.Series(EVERYBODY, index=frame_of(data).index)
+
+
+def _indicators(data: Data, name: str) -> dict[str, NDArray[np.float64]]:
+    """A number as it is, under ""; a category as one column of 0 and 1 per answer, in the order of the codebook."""
+    column = _column(data, name)
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        return {"": column.to_numpy(float)}
+    if pd.api.types.is_datetime64_any_dtype(column):
+        raise DataError(f'"{name}" is a date. Turn it into a number, such as years, first.')
+    known = data.codebook.variables if isinstance(data, Survey) else ()
+    variable = next((v for v in known if v.name == name), None)
+    if variable is not None and variable.kind in ("id", "text"):
+        raise DataError(f'"{name}" is of kind {variable.kind}, so it has neither a mean nor shares. Name another.')
+    declared = [category.label for category in variable.categories] if variable else []
+    words = column.astype(object)
+    answers = list(dict.fromkeys([*declared, *sorted(map(str, words.dropna().unique()))]))
+    return {answer: np.where(words.isna(), np.nan, words.astype(str) == answer).astype(float) for answer in answers}
+
+
+def _closed(data: Data, by: str, groups: pd.Series, columns: Sequence[Mapping[str, NDArray]]) -> frozenset[str]:
+    """Groups that all tables of the survey hide, and those in which all give the same answer here."""
+    if not by:
+        return frozenset()
+    values = pd.DataFrame({f"{ASIDE}{i}": _as_numbers(column) for i, column in enumerate(columns)}, index=groups.index)
+    if isinstance(data, Survey):
+        return hidden_groups(data.with_columns(values, "answers as numbers"), by, scores=list(values))
+    return alike(values, groups)
+
+
+def _as_numbers(column: Mapping[str, NDArray]) -> NDArray[np.float64]:
+    """Numbers as they are, answers as their places."""
+    return column[""] if "" in column else sum(i * part for i, part in enumerate(column.values()))
+
+
+def _rows(
+    name: str, column: Mapping[str, NDArray], groups: pd.Series, wanted: Sequence[str], sampling: Sampling,
+    level: float, *, replace: bool,
+) -> pd.DataFrame:  # fmt: skip
+    values = np.column_stack(list(column.values())) if column else np.empty((sampling.n, 0))
+    answered = ~np.isnan(values).any(axis=1)
+    parts = []
+    for group in wanted:
+        inside = answered & (True if group == EVERYBODY else (groups == group).to_numpy())
+        about = {"term": name, "answer": list(column), "group": group, "n": int(inside.sum())}
+        parts.append(pd.DataFrame(about | _estimates(values, inside, sampling, level, "" not in column, replace)))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _estimates(
+    values: NDArray, inside: NDArray, sampling: Sampling, level: float, shares: bool, replace: bool
+) -> dict[str, NDArray]:
+    """Estimates for one group; without two respondents there is nothing but gaps."""
+    n, k = int(inside.sum()), values.shape[1]
+    if n < 2:
+        return {name: np.full(k, np.nan) for name in NUMBERS if name != "n"}
+    found: Linearized = linearized_means(values, sampling, inside)
+    low, high = (logit_interval if shares else t_interval)(found, conf_level=level)
+    deff = mean_design_effects(values, sampling, found, inside, with_replacement=replace)
+    plain = values[inside].mean(axis=0)
+    return {
+        "estimate": found.estimate, "std_error": found.std_error, "df": np.full(k, float(found.df)),
+        "conf_low": low, "conf_high": high, "unweighted": plain, "shift": found.estimate - plain,
+        "deff": deff, "n_effective": np.divide(n, deff, out=np.full(k, np.nan), where=deff > 0),
+    }  # fmt: skip
+
+
+def _protected(
+    rows: pd.DataFrame, columns: Sequence[Mapping[str, NDArray]], variables: Sequence[str], groups: pd.Series,
+    closed: frozenset[str], data: Data,
+) -> tuple[pd.DataFrame, tuple[Finding, ...]]:  # fmt: skip
+    """Hide the same groups for every variable, and answers of a few."""
+    privacy = privacy_of(data)
+    closed = closed | _small_groups(rows, closed, privacy)
+    hidden = rows["group"].isin(closed).to_numpy(copy=True)
+    for name, column in zip(variables, columns, strict=True):
+        if "" not in column:
+            shown = _told_answers(column, groups, closed, privacy)
+            own = (rows["term"] == name).to_numpy()
+            pairs = zip(rows.loc[own, "group"], rows.loc[own, "answer"], strict=True)
+            hidden[own] |= [pair not in shown for pair in pairs]
+    table = rows.astype({name: float for name in NUMBERS}).assign(hidden=hidden)
+    table.loc[hidden, list(NUMBERS)] = np.nan
+    if (table["answer"] == "").all():
+        table = table.drop(columns="answer")
+    text = (
+        f"Some groups or answers are hidden: they have fewer than {privacy.min_n} respondents, or are needed so that "
+        "such a number does not follow."
+    )
+    return table, (Finding(name="groups_hidden", text=text, severity="info"),) if hidden.any() else ()
+
+
+def _small_groups(rows: pd.DataFrame, closed: frozenset[str], privacy: Privacy) -> frozenset[str]:
+    groups = rows[rows["group"] != EVERYBODY]
+    if groups.empty:
+        return frozenset()
+    sizes = groups.pivot_table(index="group", columns="term", values="n", aggfunc="min")
+    return frozenset(sizes.index[hidden_rows(sizes.to_numpy(float), privacy.min_n, hidden=sizes.index.isin(closed))])
+
+
+def _told_answers(
+    column: Mapping[str, NDArray], groups: pd.Series, closed: frozenset[str], privacy: Privacy
+) -> set[tuple[str, str]]:
+    """Pairs of group and answer that may be shown; hidden groups count as one in all sums."""
+    counts = pd.DataFrame(column).fillna(0.0)
+    everybody = counts.sum()
+    if set(groups) == {EVERYBODY}:
+        alike = everybody.max() == everybody.sum()
+        hidden = np.full(len(everybody), True) if alike else hidden_rows(everybody.to_numpy()[:, None], privacy.min_n)
+        return {(EVERYBODY, answer) for answer, closes in zip(everybody.index, hidden, strict=True) if not closes}
+    names = groups.where(~groups.isin(closed), HIDDEN_TOGETHER).to_numpy()
+    table = protect_two_way(counts.groupby(names).sum(), privacy=privacy).table
+    whole = table[table[ALL].notna()].drop(columns=ALL).rename(index={ALL: EVERYBODY}).stack()
+    return set(whole.dropna().index) - {(HIDDEN_TOGETHER, answer) for answer in column}
+
+
+def _ordered(table: pd.DataFrame) -> pd.DataFrame:
+    """Put everybody first, then the other groups by name: their place must say nothing."""
+    place = pd.DataFrame({
+        "term": table["term"].map({term: i for i, term in enumerate(dict.fromkeys(table["term"]))}),
+        "everybody": table["group"] != EVERYBODY,
+        "group": table["group"],
+    })  # fmt: skip
+    return table.loc[place.sort_values(list(place), kind="stable").index].reset_index(drop=True)
+
+
+def _title(data: Data, variables: Sequence[str], by: str, *, weighted: bool) -> str:
+    labels = labels_of(data)
+    what = "Weighted means" if weighted else "Means"
+    grouped = f" by {lower_first(labels.get(by, by))}" if by else ""
+    return f"{what}{grouped}" + (f": {labels.get(variables[0], variables[0])}" if len(variables) == 1 else "")
+
+
+def _note(weights: Weights | str | None, population: Population, numbers: Sequence[str], names: Sequence[str]) -> str:
+    said = ["Unweighted: every respondent counts the same."] if weights is not None else []
+    if numbers:
+        said.append("Means have t intervals.")
+    if len(numbers) < len(names):
+        said.append("Shares are from 0 to 1, with logit intervals.")
+    said.append(
+        "Errors are for the people who did not answer, as if those who did were a random sample of their group."
+        if population is not None
+        else "Errors are for an endless population."
+    )
+    return " ".join(said)
+
+
+def _errors(weights: Weights | str | None, strata: str, clusters: str, population: Population) -> str:
+    """Say in words how standard errors are computed."""
+    parts = [("calibrated", isinstance(weights, Weights)), (f"strata {strata}", bool(strata)),
+             (f"clusters {clusters}", bool(clusters)), ("population correction", population is not None)]  # fmt: skip
+    return lower_first(", ".join(["linearization", *(words for words, used in parts if used)]))

@@ -1,0 +1,166 @@
+"""Which groups to close because sums over them, and over what is known already, would leave a few people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from smstudy.errors import DisclosureError
+from smstudy.survey.dataset import Survey
+from smstudy.survey.disclosure import ALL, group_names, hidden_groups, scale_scores
+from smstudy.survey.suppression import small_differences
+
+TOGETHER = ""
+WHAT_TO_DO = (
+    "Leave out by a rule those who answered since, or wait until more have answered. If nobody has seen the release, "
+    "take it back: delete its folder in released and ledger.json in runs."
+)
+Sets = Mapping[str, Sequence[frozenset]]
+
+
+def close_groups(survey: Survey, units: Sequence[str], *, known: Sets | None = None) -> Survey:
+    """Close the groups that, added to and subtracted from what is known, would leave fewer than min_n people.
+
+    Parameters
+    ----------
+    survey : Survey
+        Clean answers with scores; its index names the people.
+    units : sequence of str
+        Variables a report splits by. Together they may isolate a few people even where each alone does not.
+    known : mapping of str to sequence of frozenset, optional
+        Score (or "all" for the numbers of people) to the sets of people about whom it was released, by the names of the
+        index.
+
+    Returns
+    -------
+    Survey
+        The same answers; its policy names the groups that every table hides.
+
+    Raises
+    ------
+    DisclosureError
+        If the numbers of everybody give the difference away, or no group could be shown.
+    """
+    min_n, answered = survey.privacy.min_n, _answered(survey)
+    before = {variable: (known or {}).get(variable, ()) for variable in answered}
+    everybody = pd.Index(
+        set(survey.answers.index).union(*(one for sets in before.values() for one in sets)), dtype=object
+    )
+    known_rows = {variable: _rows(sets, everybody) for variable, sets in before.items()}
+    has = {variable: _rows([people], everybody) for variable, people in answered.items()}
+    for variable in answered:
+        if _new_differences(has[variable], known_rows[variable], min_n):
+            raise DisclosureError(_about_everybody(min_n))
+    while True:
+        shown = shown_sets(survey, units)
+        groups = _rows(shown.values(), everybody)
+        cuts = {variable: np.vstack([has[variable], groups & has[variable]]) for variable in answered}
+        few = {tuple(few) for name, cut in cuts.items() for few in _new_differences(cut, known_rows[name], min_n)}
+        if not few:
+            return _with_groups(survey, units, shown)
+        single = {place: people for place, people in shown.items() if place[1] != TOGETHER}
+        if not single:
+            raise DisclosureError(_about_every_group(min_n))
+        closing = {_next_group(frozenset(everybody[list(one)]), single, before[ALL]) for one in few}
+        survey = replace(survey, privacy=survey.privacy.closing(closing))
+
+
+def _with_groups(survey: Survey, units: Sequence[str], shown: Mapping[tuple[str, str], frozenset]) -> Survey:
+    """Give the survey back if closing has left each unit a group to show."""
+    for unit in {unit for unit, _ in survey.privacy.closed if unit in units}:
+        if not any(place[0] == unit and place[1] != TOGETHER for place in shown):
+            raise DisclosureError(_about_every_group(survey.privacy.min_n))
+    return survey
+
+
+def shown_sets(survey: Survey, units: Sequence[str]) -> dict[tuple[str, str], frozenset]:
+    """The people whose numbers a report shows or gives away, by unit and group; the hidden ones of a unit together."""
+    sets = {}
+    for unit in units:
+        groups = group_names(survey, unit)
+        shown = groups.mask(groups.isin(hidden_groups(survey, unit)), TOGETHER)
+        sets |= {(unit, str(name)): frozenset(people) for name, people in shown.groupby(shown).groups.items()}
+    return sets
+
+
+def refuse_small_difference(first: Survey, second: Survey, *, unit: str = "") -> None:
+    """Refuse a second cut of the same answers that differs from the first by fewer than min_n people.
+
+    Parameters
+    ----------
+    first, second : Survey
+        Two selections of the same respondents, such as with and without those who were flagged.
+    unit : str, optional
+        Variable both are split by.
+
+    Raises
+    ------
+    DisclosureError
+        If numbers of both, compared, would tell about 1 to min_n - 1 people.
+    """
+    min_n = first.privacy.min_n
+    everybody = first.answers.index.union(second.answers.index).astype(object)
+    groups = [_rows(shown_sets(survey, [unit] if unit else []).values(), everybody) for survey in (first, second)]
+    has = [_answered(survey) for survey in (first, second)]
+    for variable in has[0].keys() & has[1].keys():
+        rows = [_rows([people[variable]], everybody) for people in has]
+        cuts = [np.vstack([own, part & own]) for own, part in zip(rows, groups)]
+        if _new_differences(np.vstack(cuts), cuts[0][:0], min_n):
+            raise DisclosureError(
+                f"The two selections differ by fewer than {min_n} people, so their numbers, compared, would tell about "
+                "these alone. Show one of the two, or make the selections differ by more."
+            )
+
+
+def _answered(survey: Survey) -> dict[str, frozenset]:
+    """Who is in the survey, and who has each score."""
+    index = survey.answers.index
+    return {ALL: frozenset(index)} | {
+        name: frozenset(index[survey.answers[name].notna()]) for name in scale_scores(survey)
+    }
+
+
+def _rows(sets: Iterable[frozenset], people: pd.Index) -> np.ndarray:
+    """Write sets of people as rows of booleans, shape (sets, people)."""
+    rows = [people.isin(one) for one in sets]
+    return np.array(rows, dtype=bool).reshape(len(rows), len(people))
+
+
+def _new_differences(sets: np.ndarray, known: np.ndarray, min_n: int) -> list[np.ndarray]:
+    """Small differences that the sets add to those known already; a set of fewer than min_n is not shown at all."""
+    shown = sets[sets.sum(axis=1) >= min_n]
+    found = small_differences(np.vstack([shown, known]), min_n) if len(shown) else []
+    already = {tuple(few) for few in small_differences(known, min_n)} if found and len(known) else set()
+    return [few for few in found if tuple(few) not in already]
+
+
+def _next_group(
+    few: frozenset, single: Mapping[tuple[str, str], frozenset], known: Sequence[frozenset]
+) -> tuple[str, str]:
+    """Choose the group to close next: the smallest that holds the few, else the one that changed most since before."""
+    holding = [place for place, people in single.items() if people & few]
+    if holding:
+        return min(holding, key=lambda place: (len(single[place]), place))
+    within = min((one for one in known if one & few), key=len, default=frozenset())
+    were_in = max(single, key=lambda place: (len(single[place] & within), place))
+    if single[were_in] & within:
+        return were_in
+    changed = {place: min((len(one ^ people) for one in known), default=0) for place, people in single.items()}
+    return min(single, key=lambda place: (-changed[place], len(single[place]), place))
+
+
+def _about_everybody(min_n: int) -> str:
+    return (
+        f"Fewer than {min_n} people make the difference to what was released before, so the numbers of everybody, "
+        f"compared, would tell about these alone. {WHAT_TO_DO}"
+    )
+
+
+def _about_every_group(min_n: int) -> str:
+    return (
+        f"Every group would be hidden: in each, fewer than {min_n} people make the difference to what was released "
+        f"before or to another split. {WHAT_TO_DO}"
+    )

@@ -1,0 +1,120 @@
+"""Groups are closed so that no sum over several cuts or releases leaves a few people."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from smstudy.errors import DisclosureError
+from smstudy.survey.closing import close_groups, refuse_small_difference, shown_sets
+from smstudy.survey.codebook import Codebook
+from smstudy.survey.dataset import Survey
+from smstudy.survey.disclosure import ALL, hidden_groups
+from smstudy.survey.suppression import small_differences
+
+NAMES = [f"g{i}" for i in range(9)]
+UNIT = [{"value": name, "label": name} for name in NAMES]
+BOOK = Codebook.model_validate(
+    {
+        "title": "Groups",
+        "variables": [
+            {"name": "unit", "kind": "unit", "categories": UNIT},
+            {"name": "place", "kind": "unit", "categories": UNIT},
+            {"name": "q", "kind": "item", "categories": [{"value": i, "label": str(i)} for i in range(1, 6)]},
+        ],
+        "scales": [{"name": "use", "items": ["q"]}],
+    }
+)
+
+
+def survey(units, places=None):
+    """One respondent for each unit named; scores differ within every group."""
+    n = len(units)
+    q = np.arange(n) % 5 + 1.0
+    columns = {"unit": units, "place": places or units, "q": q, "use": q}
+    answers = pd.DataFrame(columns, index=[f"p{i}" for i in range(n)])
+    return Survey(answers=answers, codebook=BOOK, missing=pd.DataFrame(columns=["row", "variable", "reason"]))
+
+
+def known(*surveys, units=("unit",)):
+    """What reports on earlier surveys gave away."""
+    sets = [people for one in surveys for people in [frozenset(one.answers.index), *shown_sets(one, units).values()]]
+    return {ALL: sets, "use": sets}
+
+
+LARGE = ["g0"] * 20 + ["g1"] * 20 + ["g2"] * 20
+
+
+def test_the_same_answers_close_nothing():
+    assert close_groups(survey(LARGE), ["unit"], known=known(survey(LARGE))).privacy.closed == frozenset()
+
+
+def test_a_group_with_two_more_than_before_is_closed_with_one_that_grew_too():
+    later = survey([*LARGE, "g0", "g0", *["g1"] * 5])
+    closed = close_groups(later, ["unit"], known=known(survey(LARGE)))
+    assert hidden_groups(closed, "unit") == {"g0", "g1"}  # g2 did not grow: beside it the two would still follow
+
+
+def test_two_more_respondents_in_all_stop_the_release():
+    with pytest.raises(DisclosureError, match="wait until more have answered"):
+        close_groups(survey([*LARGE, "g0", "g0"]), ["unit"], known=known(survey(LARGE)))
+
+
+def test_two_respondents_replaced_by_two_others_stop_the_release():
+    other = survey(LARGE)
+    names = [*other.answers.index[2:], "x", "y"]
+    changed = Survey(answers=other.answers.set_axis(names), codebook=BOOK, missing=other.missing)
+    with pytest.raises(DisclosureError, match="Fewer than 5 people"):
+        close_groups(changed, ["unit"], known=known(other))
+
+
+def test_many_more_respondents_close_nothing():
+    later = survey([*LARGE, *["g0"] * 6, *["g2"] * 9])
+    assert close_groups(later, ["unit"], known=known(survey(LARGE))).privacy.closed == frozenset()
+
+
+def test_a_unit_minus_the_units_in_it_shown_elsewhere_is_no_few():
+    units = ["g0"] * 20 + ["g1"] * 20 + ["g2"] * 3 + ["g3"] * 30
+    places = ["g4"] * 43 + ["g5"] * 30  # place g4 is g0, g1 and the three of g2
+    data = survey(units, places)
+    assert hidden_groups(data, "unit") == {"g0", "g2"}
+    closed = close_groups(data, ["unit", "place"])
+    assert closed.privacy.closed == frozenset()
+
+
+def test_a_few_between_two_splits_are_closed():
+    units = ["g0"] * 20 + ["g1"] * 23 + ["g3"] * 30 + ["g6"] * 20 + ["g8"] * 20
+    places = ["g4"] * 40 + ["g5"] * 33 + ["g7"] * 40  # three of g1 are in g5, the others in g4 with g0
+    data = survey(units, places)
+    assert not hidden_groups(data, "unit") | hidden_groups(data, "place")
+    closed = close_groups(data, ["unit", "place"])
+    sets = [people for people in shown_sets(closed, ["unit", "place"]).values()]
+    inside = np.array([[person in one for person in data.answers.index] for one in sets])
+    assert closed.privacy.closed and small_differences(inside, 5) == []
+    with pytest.raises(DisclosureError, match="Every group would be hidden"):
+        close_groups(survey(units[:73], places[:73]), ["unit", "place"])
+
+
+def test_groups_hidden_together_are_followed_through_a_second_release():
+    before = ["g0"] * 4 + ["g1"] * 8 + ["g2"] * 20 + ["g3"] * 20
+    first, second = survey(before), survey([*before, "g0", *["g2"] * 6])
+    assert hidden_groups(second, "unit") == frozenset()
+    closed = close_groups(second, ["unit"], known=known(first))
+    assert {"g0"} < hidden_groups(closed, "unit")  # else the one who came to g0 follows from g0 + g1 before and now
+
+
+def test_a_second_cut_that_differs_by_few_is_refused():
+    data = survey(LARGE)
+    some = data.keep_rows(pd.Series(np.arange(60) > 2, index=data.answers.index), "without the flagged")
+    with pytest.raises(DisclosureError, match="The two selections differ by fewer than 5"):
+        refuse_small_difference(data, some)
+    many = data.keep_rows(pd.Series(np.arange(60) > 5, index=data.answers.index), "without the flagged")
+    refuse_small_difference(data, many)
+    spread = data.keep_rows(pd.Series(np.arange(60) % 10 > 0, index=data.answers.index), "without the flagged")
+    refuse_small_difference(data, spread)
+    with pytest.raises(DisclosureError):
+        refuse_small_difference(data, spread, unit="unit")
+
+
+def test_closing_changes_no_answer():
+    later = survey([*LARGE, "g0", "g0", *["g1"] * 5])
+    assert close_groups(later, ["unit"], known=known(survey(LARGE))).answers is later.answers
