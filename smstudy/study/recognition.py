@@ -9,7 +9,7 @@ from smstudy.display.prose import join_words
 from smstudy.instruments.library import Recognized, read_instrument, recognize, scales_of
 from smstudy.survey.codebook import Category, Scale
 from smstudy.survey.decoding import normalize
-from smstudy.survey.guesses import MISSING_CODES, TO_CONFIRM, Draft
+from smstudy.survey.drafts.guesses import MISSING_CODES, TO_CONFIRM, Draft
 
 ANSWERS = ("item", "category")
 

@@ -122,7 +122,7 @@ def publish_report(staging: Path, folder: Path, inputs: Inputs) -> None:
     """
     page = render_report(staging, read_study(folder), inputs)
     (staging / "report.html").write_text(page, encoding="utf-8")
-    secrets = _secrets(folder, inputs)
+    secrets = _secrets(folder, inputs) - _shown_comments(staging)
     for path in sorted(path for path in staging.rglob("*") if path.is_file()):
         problems = scan_file(path, secrets)
         if problems:
@@ -246,10 +246,17 @@ def _findings(blocks: Sequence[Block]) -> list[dict[str, str]]:
     return sorted(unique.values(), key=lambda finding: order.index(finding["severity"]))
 
 
+def _shown_comments(staging: Path) -> set[str]:
+    """Comments that `verbatims` scrubbed and shows."""
+    records = [json.loads(path.read_text(encoding="utf-8")) for path in staging.glob("results/*/*.json")]
+    shown = [record for record in records if record["kind"] == "Verbatims"]
+    return {row["comment"] for record in shown for row in record["tidy"] if row["comment"]}
+
+
 def _secrets(folder: Path, inputs: Inputs) -> set[str]:
     """What must not be published: identifiers, and answers in respondents' own words."""
     codebook = read_codebook(folder / "codebook.yml")
-    own_words = [variable.column for variable in codebook.of_kind("id", "text")]
+    own_words = [header for variable in codebook.of_kind("id", "text") for header in variable.headers]
     secrets: set[str] = set()
     for path in filter(None, (inputs.responses, inputs.previous_responses)):
         cells = read_export(path, keep=own_words).cells

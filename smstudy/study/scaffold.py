@@ -16,11 +16,11 @@ from smstudy.engine.fingerprint import digest_file
 from smstudy.errors import StudyError
 from smstudy.instruments.library import Recognized
 from smstudy.study.recognition import apply_instruments, recognized_scales
-from smstudy.survey.batteries import belong, neighbors
 from smstudy.survey.decoding import NUMBER, normalize
 from smstudy.survey.drafting import draft_variables, is_unit
+from smstudy.survey.drafts.batteries import belong, neighbors
+from smstudy.survey.drafts.guesses import SENTINELS, Draft, is_unlabeled, words_of
 from smstudy.survey.exports import read_export
-from smstudy.survey.guesses import SENTINELS, Draft, is_unlabeled, words_of
 
 PLATFORM_RULES = (
     ("preview", "eligibility", "status", {"Survey Preview", "Survey Test", "1", "2"}, "Test run of the questionnaire"),

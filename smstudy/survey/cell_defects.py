@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from smstudy.survey.codebook import Variable, answer_range
-from smstudy.survey.columns import words_and_codes
 from smstudy.survey.decoding import NUMBER, normalize
+from smstudy.survey.drafts.wordings import MISSING_WORDS, missing_reason, split_title
 from smstudy.survey.evidence import Detection, Look, named, of_file, of_rows, write_rule
-from smstudy.survey.wordings import MISSING_WORDS, missing_reason, split_title
+from smstudy.survey.formats.columns import words_and_codes
 
 NEGATIVE_CODES = frozenset({-1.0, -7.0, -8.0, -9.0, -66.0, -77.0, -88.0, -97.0, -98.0, -99.0, -999.0, -9999.0})
 POSITIVE_CODES = frozenset({77.0, 88.0, 96.0, 97.0, 98.0, 99.0, 998.0, 999.0, 9998.0, 9999.0, 99999.0})
@@ -102,7 +102,8 @@ def undeclared_missing(look: Look) -> Detection:
 def spellings(look: Look) -> Detection:
     """24: spellings of one answer that differ in case, spaces or dashes."""
     hit, columns = _all(look, _each(look, ("item", "category"), lambda v, h: spelled_otherwise(look, v, h)))
-    repair = "Nothing: they are read as the same answer."
+    bare = [look.variable_at[header].name for header in columns if not look.variable_at[header].categories]
+    repair = f"Declare the answers of {named(bare)}." if bare else "Nothing: they are read as the same answer."
     return of_rows(hit, f"Answers spelled in several ways in {named(columns)}.", repair, clear="One spelling each.")
 
 
@@ -115,10 +116,11 @@ def spelled_otherwise(look: Look, variable: Variable, header: str) -> np.ndarray
         folded = {normalize(word) for word in known}
         odd = {w for w in raw if w.strip() and w not in known and normalize(w) in folded and _number(w.strip()) is None}
         return cells.isin(odd).to_numpy()
-    first: dict[str, str] = {}
-    for word in cells[cells != ""].value_counts().index if len(raw) > 1 else ():
-        first.setdefault(normalize(word), word)
-    odd = {word for word in raw if word.strip() and first.get(normalize(word), word) != word}
+    counts = cells.value_counts()
+    usual: dict[str, str] = {}
+    for word in sorted(counts.index, key=lambda word: (-counts[word], word)) if len(raw) > 1 else ():
+        usual.setdefault(normalize(word), word)
+    odd = {word for word in raw if word.strip() and usual.get(normalize(word), word) != word}
     return cells.isin(odd).to_numpy()
 
 

@@ -17,9 +17,9 @@ from smstudy.errors import CodebookError, DataError, did_you_mean
 from smstudy.privacy import FLOOR_SCORES, Privacy
 from smstudy.result import Finding
 from smstudy.survey.codebook import Category, Codebook, Variable
-from smstudy.survey.columns import words_and_codes
 from smstudy.survey.dataset import Survey
 from smstudy.survey.exports import Export
+from smstudy.survey.formats.columns import words_and_codes
 
 BLANK = "no answer"
 UNKNOWN = "code not in the codebook"

@@ -95,7 +95,7 @@ DEFECTS: dict[int, Defect] = {
         "Finished, submitdate, _complete; else nothing answered after some item",
         EXCLUDE, "flow table, missing_patterns()"),
     14: Defect("row", "Duplicates", row_defects.duplicates,
-        "the same identifier again; the same answers to everything, of 10 items or more and not one answer throughout",
+        "the same identifier again, unless most rows share it; the same answers to everything, of 10 items or more",
         EXCLUDE, "flow table, quality_card()"),
     15: Defect("row", "Outside the field period", row_defects.outside_period,
         "the date of recording against the days given",

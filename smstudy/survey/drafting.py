@@ -8,12 +8,12 @@ from dataclasses import replace
 from pydantic import ValidationError
 
 from smstudy.errors import DataError, SmstudyError
-from smstudy.survey.batteries import ask_once, level, mark_rankings, mark_reverse, promote, share_missing
 from smstudy.survey.codebook import Category, Codebook, Constraints, Variable
 from smstudy.survey.decoding import decode, doubled_headers, normalize
+from smstudy.survey.drafts.batteries import ask_once, level, mark_rankings, mark_reverse, promote, share_missing
+from smstudy.survey.drafts.guesses import Draft, draft_column, names_unit, wording_of
+from smstudy.survey.drafts.wordings import split_title
 from smstudy.survey.exports import Export
-from smstudy.survey.guesses import Draft, draft_column, names_unit, wording_of
-from smstudy.survey.wordings import split_title
 
 
 def draft_variables(export: Export) -> list[Draft]:

@@ -17,16 +17,17 @@ import pyarrow.compute as pc
 from smstudy.display.prose import join_words, slug
 from smstudy.privacy import Privacy
 from smstudy.survey.codebook import Codebook, Kind, Variable
-from smstudy.survey.columns import words_and_codes
 from smstudy.survey.dataset import Survey
 from smstudy.survey.decoding import UNKNOWN, decode, doubled_headers
 from smstudy.survey.exports import Export
-from smstudy.survey.identifiers import plain_name
+from smstudy.survey.formats.columns import words_and_codes
+from smstudy.survey.formats.identifiers import plain_name
 from smstudy.survey.quality import QualityCard
 from smstudy.survey.rules import Rule
 from smstudy.survey.schema import SchemaDiff, compare_schemas
 
 MOST_NAMED = 6
+LONGEST_NAMED = 60
 Verdict = Literal["found", "not found", "cannot tell"]
 
 
@@ -76,12 +77,12 @@ def of_file(reasons: Sequence[str], repair: str, *, clear: str) -> Detection:
 
 
 def named(names: Sequence[str]) -> str:
-    """Name columns in words, not more than a few of them.
+    """Name columns in words, not more than a few of them, and not more of each than tells them apart.
 
     >>> named(["Q1", "Q2"])
     '"Q1" and "Q2"'
     """
-    names = list(dict.fromkeys(names))
+    names = [n if len(n) <= LONGEST_NAMED else f"{n[:LONGEST_NAMED]}…" for n in dict.fromkeys(names)]
     more = [f"{len(names) - MOST_NAMED} more"] if len(names) > MOST_NAMED else []
     return join_words([f'"{name}"' for name in names[:MOST_NAMED]] + more)
 
@@ -212,6 +213,8 @@ class Look:
     def moments(self, name: str) -> pd.Series:
         """Times of a variable as they stand on the clock there, without a zone."""
         times = self.survey.answers[name]
+        if not pd.api.types.is_datetime64_any_dtype(times):
+            times = pd.to_datetime(times, errors="coerce", utc=True)
         return times.dt.tz_localize(None) if times.dt.tz is not None else times
 
     def unknown_rows(self, variable: Variable) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import html
 import json
 import os
 import re
@@ -23,13 +22,14 @@ import numpy as np
 import pandas as pd
 
 from smstudy.errors import DataError, did_you_mean
-from smstudy.survey import foreign
 from smstudy.survey.codebook import Kind
-from smstudy.survey.columns import Column, stored
-from smstudy.survey.identifiers import identifier_by_content, identifier_by_name
-from smstudy.survey.platforms import READERS, Reading
-from smstudy.survey.structures import read_structure, with_structure
-from smstudy.survey.tabular import (
+from smstudy.survey.formats import foreign
+from smstudy.survey.formats.columns import Column, stored
+from smstudy.survey.formats.identifiers import identifier_by_content, identifier_by_name
+from smstudy.survey.formats.platforms import READERS, Reading
+from smstudy.survey.formats.reading import plain_text
+from smstudy.survey.formats.structures import read_structure, with_structure
+from smstudy.survey.formats.tabular import (
     MAX_BYTES,
     SAVE_AS,
     Table,
@@ -59,7 +59,6 @@ _CHILD_ENVIRONMENT = {
     "OPENPYXL_DEFUSEDXML": "False",
 }
 _OLD_STATA = re.compile(rb"[\x66-\x73][\x01\x02]\x01\x00")  # release, byte order, file type
-_TAG = re.compile(r"<[a-zA-Z/!][^<>]*>")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +178,7 @@ def _export(table: Table, form: str, reading: Reading) -> Export:
     if not body.n_rows:
         raise DataError(f"{table.name}: the file holds column names but no answers. Export the responses as well.")
     names, duplicates, blank = _unique_names(reading.names)
-    labels = table.labels | {name: _clean_label(text) for name, text in _named(reading.labels, names).items()}
+    labels = table.labels | {name: plain_text(text) for name, text in _named(reading.labels, names).items()}
     return Export(
         cells=_frame(body.columns, names),
         source=table.name,
@@ -244,10 +243,6 @@ def _free_name(name: str, number: int, taken: set[str]) -> str:
         candidate = f"{name} ({number})"
     taken.add(candidate)
     return candidate
-
-
-def _clean_label(text: str) -> str:
-    return " ".join(html.unescape(_TAG.sub(" ", text)).split())
 
 
 def _drop_identifiers(export: Export, keep: Collection[str]) -> Export:

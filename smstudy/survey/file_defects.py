@@ -9,9 +9,9 @@ import numpy as np
 from smstudy.display.prose import plural
 from smstudy.survey.codebook import Variable
 from smstudy.survey.decoding import NUMBER, normalize
+from smstudy.survey.drafts.wordings import AGREEMENT, OTHER_AGREEMENTS
 from smstudy.survey.evidence import Detection, Look, cannot_tell, named, of_file, of_rows
-from smstudy.survey.reading import is_wording
-from smstudy.survey.wordings import AGREEMENT, OTHER_AGREEMENTS
+from smstudy.survey.formats.reading import is_wording
 
 LONGEST_NAME = 64
 SERIAL = r"^\s*[2-7]\d{4}(\.\d+)?\s*$"  # 1954 to 2119 as days since 1899-12-30
@@ -73,8 +73,8 @@ def names(look: Look) -> Detection:
         "There more than once, numbered here": list(export.duplicates),
         "Without a heading, named here": list(export.blank_headers),
         "Named by a program for want of a heading": [h for h in look.headers if re.match(r"Unnamed(: \d+)?", h)],
-        f"Longer than {LONGEST_NAME} characters": [h[:40] + "…" for h in look.headers if len(h) > LONGEST_NAME],
-        "With markup, curly quotes or unbreakable spaces": [h[:40] for h in look.headers if UNTIDY.search(h)],
+        f"Longer than {LONGEST_NAME} characters": [h for h in look.headers if len(h) > LONGEST_NAME],
+        "With markup, curly quotes or unbreakable spaces": [h for h in look.headers if UNTIDY.search(h)],
     }
     told = [f"{what}: {named(found)}." for what, found in lists.items() if found]
     repair = 'Use them in codebook.yml under "column:" with a short name; rename columns that are there twice.'

@@ -14,6 +14,7 @@ from smstudy.survey.cell_defects import spelled_otherwise
 from smstudy.survey.codebook import Variable
 from smstudy.survey.decoding import BLANK
 from smstudy.survey.evidence import Detection, Look, cannot_tell, named, of_file, of_rows, write_rule
+from smstudy.survey.formats.reading import is_wording
 from smstudy.survey.scanning import scan_text
 
 SAMPLE = 20_000
@@ -183,8 +184,9 @@ def _personal_rows(look: Look, header: str) -> np.ndarray:
 
 def platform_columns(look: Look) -> Detection:
     """34: columns of the random order, and loops that repeat questions under a prefix."""
-    orders = [header for header in look.headers if ORDERS.search(header)]
-    loops = [header for header in look.headers if LOOPS.search(header)]
+    short = [header for header in look.headers if not is_wording(header)]
+    orders = [header for header in short if ORDERS.search(header)]
+    loops = [header for header in short if LOOPS.search(header)]
     told = [f"Order in which things were shown: {named(orders)}."] if orders else []
     told += [f"Questions repeated in a loop: {named(loops)}."] if loops else []
     repair = "Leave order columns out of codebook.yml. A loop is one variable for each pass, or one row for each pass."

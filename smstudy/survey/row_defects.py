@@ -28,6 +28,7 @@ REFUSED = frozenset({"no", "nein", "non", "nee", "disagree", "i do not agree", "
 UNFINISHED = frozenset({"0", "false", "no", "nein", "falsch", "non"})
 DATES_OF_RECORDING = ("recordeddate", "recorded", "enddate", "submitdate", "datestamp", "completiontime", "timestamp")
 NO_DATE = pd.Timestamp("1980-01-02")
+WAVES = ("wave", "round", "welle", "vague", "surveywave")
 STALLED_HOURS = 24
 CHECK = r"attention check|(please|bitte) (select|choose|mark|tick|wählen|kreuzen)|instructed (item|response)|bogus"
 TEST_ID = re.compile(r"(test|dummy|demo|sample|asdf|qwert[yz]?|x{3,}|foo|bar|0{3,})[\W_\d]*", re.IGNORECASE)
@@ -127,19 +128,23 @@ def _broken_off(look: Look) -> Detection:
 def duplicates(look: Look) -> Detection:
     """14: a response that came twice: the same identifier, or the same answers to everything."""
     ids = [header for _, header in look.of_kind("id")]
-    hits = {header: look.repeats(header) for header in ids}
-    twins = _twins(look)
-    hit = [header for header, rows in hits.items() if rows.any()]
-    told = ([f"Identifiers occur again in {named(hit)}."] if hit else []) + (
-        ["Rows repeat another in every answer."] if twins.any() else []
-    )
     if not ids and len([*look.of_kind("item")]) < MIN_ITEMS_REPEATED:
         return cannot_tell("There is no identifier, and too few items to tell people apart by their answers.")
+    shared = [h for h in ids if 2 * np.count_nonzero(look.repeats(h)) > np.count_nonzero(look.filled(h))]
+    hits = {header: look.repeats(header) for header in ids if header not in shared}
+    twins = _twins(look)
+    hit = [header for header, rows in hits.items() if rows.any()]
+    waves = [header for header in look.called(*WAVES) if len(set(look.words(header)[0]) - {""}) > 1]
+    told = [f"Identifiers occur again in {named(hit)}."] if hit else []
+    told += ["Rows repeat another in every answer."] if twins.any() else []
+    told += [f"Several waves are in one file by {named(waves)}: the same person may be in each."] if waves else []
     repair = look.rule(
         hit[0], id="twice", stage="duplicates", op="duplicate_of_earlier", action="exclude",
         reason="Answered before; the most complete response counts",
     ) if hit else "Look at them; if they came twice: duplicate_of_earlier on the scales."  # fmt: skip
-    clear = "Every identifier is there once." if ids else "No row repeats another in every answer."
+    clear = "No identifier and no row of answers is there twice."
+    if shared:
+        clear += f" Most rows share theirs in {named(shared)}, so it is no identifier of responses."
     return of_rows(_any([*hits.values(), twins], look.n), " ".join(told), repair, clear=clear)
 
 

@@ -16,8 +16,8 @@ from smstudy.privacy import Privacy
 from smstudy.result import Finding, Result
 from smstudy.survey.codebook import Category, Codebook, Variable
 from smstudy.survey.decoding import NUMBER, SHORT_CODE, UNKNOWN, decode, float_or_zero, normalize
+from smstudy.survey.drafts.wordings import agreement_places, split_title
 from smstudy.survey.exports import Export
-from smstudy.survey.wordings import agreement_places, split_title
 
 STOPS = (
     "not in the export", "renamed", "perhaps renamed", "coding shifted", "recoded", "other language",

@@ -11,8 +11,8 @@ from smstudy.study.recognition import apply_instruments, recognized_scales
 from smstudy.study.scaffold import draft_study
 from smstudy.survey.codebook import Codebook, read_codebook
 from smstudy.survey.decoding import decode
+from smstudy.survey.drafts.guesses import Draft
 from smstudy.survey.exports import read_export
-from smstudy.survey.guesses import Draft
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "data" / "demo-organization"

@@ -14,12 +14,12 @@ from smstudy.errors import DataError
 from smstudy.privacy import Privacy
 from smstudy.survey.cleaning import clean
 from smstudy.survey.codebook import Codebook, read_codebook
-from smstudy.survey.columns import column_of
 from smstudy.survey.dataset import Survey
 from smstudy.survey.decoding import decode
 from smstudy.survey.defects import DEFECTS, DefectReport, find_defects
 from smstudy.survey.drafting import draft_variables, variable_of
 from smstudy.survey.exports import Export, read_export
+from smstudy.survey.formats.columns import column_of
 from smstudy.survey.quality import quality_card
 from smstudy.survey.rules import Rule
 
@@ -56,6 +56,18 @@ CLEAN_VARIABLES = [
     *({"name": name, "kind": "item", "categories": "agree"} for name in ("q1", "q2", "q3")),
     {"name": "comment", "kind": "text"},
 ]
+
+
+HEADERS = [
+    "Status", "Finished", "Q1", "Q1_TEXT", "Q_RecaptchaScore", "RecordedDate", "StartDate", "EndDate", "age", "tenure",
+    "consent", "unit", "wave", "duration_seconds", "submitdate", "honeypot",
+]  # fmt: skip
+ODD_CELLS = [
+    "", "1", "2", "-99", "999", "Yes", "No", "yes ", "Stimme zu", "2025-03-03", "45731", "N/A", "None", "5 years",
+    "1,000", "1;2", "test", "ann@example.org", "0", "1e5", "123.0", "é", "?", "False", "(n/a) own words", "inf", "-",
+]  # fmt: skip
+KINDS = ["id", "unit", "category", "item", "number", "date", "text", "multi-select", "weight"]
+CHOSEN = ("unit", "category", "item", "multi-select")
 
 
 def export_of(cells: dict[str, list[str]], **parts: object) -> Export:
@@ -207,6 +219,20 @@ def test_every_export_of_the_fixtures_is_looked_at(path):
         pytest.skip("no export of answers")
     codebook = Codebook(title="draft", variables=tuple(map(variable_of, draft_variables(export))))
     assert len(find_defects(export, codebook).shown()) == len(DEFECTS)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_stands_in_the_cells_a_report_comes_out(seed):
+    rng = np.random.default_rng(seed)
+    headers = rng.choice(HEADERS, 8, replace=False).tolist()
+    cells = {name: rng.choice(rng.choice(ODD_CELLS, 5), 30).tolist() for name in headers}
+    variables = [
+        {"name": f"v{place}", "column": name, "kind": str(kind), **({"categories": "yes_no"} if kind in CHOSEN else {})}
+        for place, (name, kind) in enumerate(zip(headers, rng.choice(KINDS, 8), strict=True))
+    ]
+    report = find_defects(export_of(cells), codebook_of(variables), period=("2025-03-01", "2025-03-31"))
+    assert not report.shown()["n"].between(1, 4).any()
+    assert not any(cell in report.to_text() for cell in ("own words", "ann@example.org"))
 
 
 def test_survey_and_card_of_other_rows_are_refused():

@@ -12,8 +12,8 @@ from smstudy.errors import DataError, SmstudyError
 from smstudy.survey.codebook import Codebook
 from smstudy.survey.decoding import decode
 from smstudy.survey.drafting import draft_variables, variable_of
+from smstudy.survey.drafts.wordings import order_answers
 from smstudy.survey.exports import Export, read_export
-from smstudy.survey.wordings import order_answers
 
 
 def export(**columns):

@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from smstudy.errors import DataError
-from smstudy.survey import foreign, tabular
 from smstudy.survey.exports import content_digest, read_export
-from smstudy.survey.platforms import READERS
+from smstudy.survey.formats import foreign, tabular
+from smstudy.survey.formats.platforms import READERS
 
 FIXTURES = Path(__file__).parent / "fixtures"
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"

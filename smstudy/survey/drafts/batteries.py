@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from smstudy.survey.decoding import NUMBER, normalize
+from smstudy.survey.drafts.guesses import UNLABELED, Categories, Draft, is_unlabeled, unlabeled, words_of
+from smstudy.survey.drafts.wordings import NEGATIONS, known_scale, order_answers
 from smstudy.survey.exports import Export
-from smstudy.survey.guesses import UNLABELED, Categories, Draft, is_unlabeled, unlabeled, words_of
-from smstudy.survey.wordings import NEGATIONS, known_scale, order_answers
 
 ENOUGH = 3
 ALMOST_ALL = 0.9

@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from smstudy.survey.columns import Column, Growing, Part, narrow_type
+from smstudy.survey.formats.columns import Column, Growing, Part, narrow_type
 
 BLOCK = 2 << 20
 LONGEST = 8 << 20

@@ -9,10 +9,10 @@ from typing import Any
 
 from smstudy.errors import DataError
 from smstudy.survey.codebook import Kind
-from smstudy.survey.definitions import Choices, Question, Structure, joined, limited, scaled
-from smstudy.survey.identifiers import ALWAYS_DROPPED, mostly, plain_name
-from smstudy.survey.reading import Reading, answers, date_note, origin, plain_text
-from smstudy.survey.tabular import Table
+from smstudy.survey.formats.definitions import Choices, Question, Structure, joined, limited, scaled
+from smstudy.survey.formats.identifiers import ALWAYS_DROPPED, mostly, plain_name
+from smstudy.survey.formats.reading import Reading, answers, date_note, origin, plain_text
+from smstudy.survey.formats.tabular import Table
 
 _SYSTEM_KINDS: dict[str, Kind] = {
     "startdate": "date",

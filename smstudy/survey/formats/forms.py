@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from smstudy.survey.codebook import Kind
-from smstudy.survey.identifiers import mostly, plain_name
-from smstudy.survey.reading import (
+from smstudy.survey.formats.identifiers import mostly, plain_name
+from smstudy.survey.formats.reading import (
     SAMPLE,
     Reading,
     answers,
@@ -20,7 +20,7 @@ from smstudy.survey.reading import (
     origin,
     places,
 )
-from smstudy.survey.tabular import Table
+from smstudy.survey.formats.tabular import Table
 
 # ---- SurveyMonkey --------------------------------------------------------------------------------------------------
 

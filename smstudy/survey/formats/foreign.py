@@ -298,6 +298,8 @@ def _sheet_rows(sheet: Any) -> tuple[list[list[str]], int]:
         if not row:
             blank += bool(rows)
             continue
+        if len(rows) == 1 and not row[0] and rows[0][0].replace(" ", "").casefold() == "respondentid":
+            rows[0] += [""] * (len(row) - len(rows[0]))  # SurveyMonkey names options in row 2 only
         width = len(rows[0]) if rows else len(row)
         if len(row) > width:
             raise Refused(

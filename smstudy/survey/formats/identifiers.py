@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable
 import numpy as np
 import pandas as pd
 
-from smstudy.survey.columns import words_and_codes
+from smstudy.survey.formats.columns import words_and_codes
 
 ALWAYS_DROPPED = {
     "ipaddress": "IP address",

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from smstudy.errors import DataError
-from smstudy.survey.definitions import Question, Structure
-from smstudy.survey.limesurvey import parse_lss, parse_r_syntax
-from smstudy.survey.qualtrics import parse_qsf
-from smstudy.survey.reading import folded, plain_text
-from smstudy.survey.redcap import DICTIONARY_HEADINGS, parse_dictionary
-from smstudy.survey.tabular import read_text
+from smstudy.survey.formats.definitions import Question, Structure
+from smstudy.survey.formats.limesurvey import parse_lss, parse_r_syntax
+from smstudy.survey.formats.qualtrics import parse_qsf
+from smstudy.survey.formats.reading import folded, plain_text
+from smstudy.survey.formats.redcap import DICTIONARY_HEADINGS, parse_dictionary
+from smstudy.survey.formats.tabular import read_text
 
 if TYPE_CHECKING:
     from smstudy.survey.exports import Export

@@ -14,8 +14,8 @@ import pandas as pd
 from smstudy.display.prose import join_words
 from smstudy.survey.codebook import Kind
 from smstudy.survey.decoding import NUMBER, SHORT_CODE, normalize
+from smstudy.survey.drafts.wordings import leading_numbers, missing_reason, order_answers, size_order, split_title
 from smstudy.survey.exports import Export
-from smstudy.survey.wordings import leading_numbers, missing_reason, order_answers, size_order, split_title
 
 MAX_CATEGORIES = 25
 MAX_UNITS = 100

@@ -10,9 +10,9 @@ from xml.parsers import expat
 
 from smstudy.errors import DataError
 from smstudy.survey.codebook import Kind
-from smstudy.survey.definitions import MAX_QUESTIONS, Choices, Question, Row, Structure, joined, limited, scaled
-from smstudy.survey.reading import Reading, answers, by_name, folded, grid_label, origin, places, plain_text
-from smstudy.survey.tabular import Table
+from smstudy.survey.formats.definitions import MAX_QUESTIONS, Choices, Question, Row, Structure, joined, limited, scaled
+from smstudy.survey.formats.reading import Reading, answers, by_name, folded, grid_label, origin, places, plain_text
+from smstudy.survey.formats.tabular import Table
 
 _SYSTEM_CODES = (
     "id", "submitdate", "lastpage", "startlanguage", "seed", "startdate", "datestamp", "ipaddr", "refurl",

@@ -7,11 +7,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from smstudy.survey.columns import column_of
 from smstudy.survey.exports import read_export
-from smstudy.survey.identifiers import identifier_by_content, identifier_by_name
+from smstudy.survey.formats.columns import column_of
+from smstudy.survey.formats.identifiers import identifier_by_content, identifier_by_name
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 RAW = ROOT.parent / "shared" / "data" / "raw_exports"
 
 

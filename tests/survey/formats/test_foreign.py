@@ -19,8 +19,8 @@ import pytest
 from smstudy.errors import DataError
 from smstudy.survey.exports import Export, read_export
 
-FIXTURES = Path(__file__).parent / "fixtures"
-HAVEN = json.loads((Path(__file__).parents[1] / "reference" / "haven.json").read_text(encoding="utf-8"))
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+HAVEN = json.loads((Path(__file__).parents[2] / "reference" / "haven.json").read_text(encoding="utf-8"))
 SECONDS = 10
 MEMORY = 600 << 20
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Iterator
 
 from smstudy.survey.codebook import Kind
-from smstudy.survey.definitions import Choices, Question, Row, Structure, joined, limited
-from smstudy.survey.reading import Reading, answers, by_name, folded, in_brackets, origin, places, plain_text
-from smstudy.survey.tabular import Table
+from smstudy.survey.formats.definitions import Choices, Question, Row, Structure, joined, limited
+from smstudy.survey.formats.reading import Reading, answers, by_name, folded, in_brackets, origin, places, plain_text
+from smstudy.survey.formats.tabular import Table
 
 _FIELD_NAME = re.compile(r"([a-z][a-z0-9_]*)?")
 _SYSTEM_KINDS: dict[str, Kind] = {

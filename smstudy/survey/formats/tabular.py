@@ -10,7 +10,7 @@ import string
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from itertools import dropwhile, islice
+from itertools import chain, dropwhile, islice
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 
 from smstudy.errors import DataError
-from smstudy.survey.blocks import Blocks, Unusual
-from smstudy.survey.columns import Column, Growing, filled, trimmed
+from smstudy.survey.formats.blocks import Blocks, Unusual
+from smstudy.survey.formats.columns import Column, Growing, filled, trimmed
 
 MAX_BYTES = 512 << 20
 MAX_LINE = 8 << 20
@@ -174,7 +174,8 @@ def read_text(path: Path) -> Table:
     try:
         table = _read_blocks(path, layout)
     except Unusual as place:
-        _refuse_faults(path, layout, place)
+        if not _has_short_headings(path, layout):
+            _refuse_faults(path, layout, place)
         table = _read_carefully(path, layout)
     return _with_decimal(_without_empty_end(_without_blank_columns(table)), layout.separator)
 
@@ -261,6 +262,8 @@ def _check_lines(name: str, lines: int, limit: int | None = None) -> None:
 def _read_carefully(path: Path, layout: _Layout) -> Table:
     """Read a file row by row, and find the words for what is wrong with it."""
     records = _records(path, layout)
+    if _has_short_headings(path, layout):
+        records = _with_filled_headings(records)
     _, header = next(records, (0, []))
     _check_header(path.name, header)
     width = len(header)
@@ -283,6 +286,18 @@ def _read_carefully(path: Path, layout: _Layout) -> Table:
         blank_rows=pile.blank_lines,
         notes=layout.notes,
     )
+
+
+def _has_short_headings(path: Path, layout: _Layout) -> bool:
+    """Whether rows 1 and 2 stop before the last heading of row 3, as panels such as Centiment write them."""
+    head = [record for _, record in islice(_records(path, layout), 3)]
+    return len(head) == 3 and head[2][:2] == ["Session ID", "Publish ID"] and len(head[0]) < len(head[2])
+
+
+def _with_filled_headings(records: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
+    head = list(islice(records, 3))
+    width = len(head[2][1])
+    return chain(((line, record + [""] * (width - len(record))) for line, record in head), records)
 
 
 def _refuse_faults(path: Path, layout: _Layout, place: Unusual) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from smstudy.survey.forms import (
+from smstudy.survey.formats.forms import (
     is_centiment,
     is_google_forms,
     is_microsoft_forms,
@@ -21,11 +21,11 @@ from smstudy.survey.forms import (
     read_surveymonkey,
     read_typeform,
 )
-from smstudy.survey.limesurvey import is_limesurvey, read_limesurvey
-from smstudy.survey.qualtrics import is_qualtrics, read_qualtrics
-from smstudy.survey.reading import Reading
-from smstudy.survey.redcap import is_redcap, read_redcap
-from smstudy.survey.tabular import Table
+from smstudy.survey.formats.limesurvey import is_limesurvey, read_limesurvey
+from smstudy.survey.formats.qualtrics import is_qualtrics, read_qualtrics
+from smstudy.survey.formats.reading import Reading
+from smstudy.survey.formats.redcap import is_redcap, read_redcap
+from smstudy.survey.formats.tabular import Table
 
 Reader = tuple[Callable[[Table], bool], Callable[[Table], Reading]]
 

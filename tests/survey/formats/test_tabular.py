@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from smstudy.errors import DataError
-from smstudy.survey import blocks, columns, tabular
-from smstudy.survey.blocks import Unusual
-from smstudy.survey.tabular import _find_layout, _read_blocks, _read_carefully, read_text
+from smstudy.survey.formats import blocks, columns, tabular
+from smstudy.survey.formats.blocks import Unusual
+from smstudy.survey.formats.tabular import _find_layout, _read_blocks, _read_carefully, read_text
 
 NASTY = st.sampled_from(
     [

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TypeVar
 
 from smstudy.survey.codebook import Kind
-from smstudy.survey.tabular import Table
+from smstudy.survey.formats.tabular import Table
 
 Meaning = TypeVar("Meaning")
 SAMPLE = 2_000

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from smstudy.errors import DataError
-from smstudy.survey import definitions
-from smstudy.survey.definitions import Question, Structure
 from smstudy.survey.exports import Export, read_export
-from smstudy.survey.structures import read_structure, with_structure
+from smstudy.survey.formats import definitions
+from smstudy.survey.formats.definitions import Question, Structure
+from smstudy.survey.formats.structures import read_structure, with_structure
 
-FIXTURES = Path(__file__).parent / "fixtures"
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "raw_exports"
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+SHARED = Path(__file__).resolve().parents[4] / "shared" / "data" / "raw_exports"
 NEEDS_SHARED = pytest.mark.skipif(not SHARED.exists(), reason="the shared real exports are not here")
 
 
