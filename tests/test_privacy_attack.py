@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import itertools
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -24,6 +25,7 @@ from smstudy.result import Result, Rows
 from smstudy.scales.scoring import score
 from smstudy.study.guarding import guard, released
 from smstudy.study.ledger import Ledger
+from smstudy.study.session import StudyRun
 from smstudy.survey.cleaning import NO_GROUP, clean
 from smstudy.survey.codebook import Codebook
 from smstudy.survey.dataset import Survey
@@ -452,3 +454,135 @@ def test_how_a_few_linked_people_moved_does_not_follow_from_the_standard_error()
     linked = after.with_columns(few.to_frame("panel"), "three take part again")
     one, other = (sm.changes(wave, before, ["a"], person="panel").tidy() for wave in (linked, after))
     pd.testing.assert_frame_equal(one, other)
+
+
+WHOLE = -1
+PARTS = range(5)
+UNITS_TOLD = ("response", "nonresponse", "weights", "weighted", "by_unit", "unit", "groups", "changes", "unit_changes")
+
+
+@cache
+def demo() -> StudyRun:
+    return sm.open_study("quarterly-pulse")
+
+
+@cache
+def demo_survey(part: int) -> Survey:
+    """The demo's respondents, or some of them drawn by a seed, so that other departments are small."""
+    data, rng = demo().survey(), np.random.default_rng(max(part, 0))
+    drawn = pd.Series(rng.random(len(data.answers)) < rng.uniform(0.3, 0.95), index=data.answers.index)
+    return data if part == WHOLE else data.keep_rows(drawn, "some")
+
+
+@cache
+def demo_results(part: int) -> dict[str, Result]:
+    """What a run tells of them."""
+    run, data, before = demo(), demo_survey(part), demo().previous_survey()
+    weights = sm.rake(data, run.head_counts)
+    people = {"weights": weights, "population": weights.n_frame}
+    made = {
+        "response": response_table(data, run.frame, run.unit), "nonresponse": sm.nonresponse(data, run.head_counts),
+        "weights": weights, "weighted": sm.weighted_means(data, run.scales, **people),
+        "by_unit": sm.weighted_means(data, ["adoption"], by=run.unit, **people),
+        **{name: sm.distribution(data, name) for name in ("unit", "role", "tenure")},
+        "missing": sm.missing_patterns(data),
+        "groups": sm.by_group(data, run.scales, run.unit), "quality": quality_card(data),
+        "changes": sm.changes(data, before, run.scales, person=run.person),
+        "unit_changes": sm.changes(data, before, ["adoption"], person=run.person, unit=run.unit),
+    }  # fmt: skip
+    whole = {"flow": run.cleaning(), "grade": run.grade(), "sensitivity": run.sensitivity()}
+    return {**made, **whole} if part == WHOLE else made
+
+
+def exported(result: Result) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(result.to_csv())))
+
+
+def people_told(result: Result, groups: Sequence[str]) -> Iterator[tuple[str, np.ndarray, float]]:
+    """Counts by department in an exported table: who is counted (now, before, or a score), where, and how many."""
+    rows = exported(result)
+    listed = {row.get("group", row.get("answer")) for row in rows}
+    for row in rows:
+        named = {EVERYBODY: set(groups), "(small groups)": set(groups) - listed}
+        group = row.get("group", row.get("answer"))
+        where = np.array([one in named.get(group, {group}) for one in groups], dtype=float)
+        if row["n"] and where.any():
+            yield row["term"] if row.get("term") in demo().scales else "now", where, float(row["n"])
+        if row.get("n_previous") and row["term"] == "adoption" and where.any():
+            yield "before", where, float(row["n_previous"])
+
+
+def sizes_by_unit(data: Survey, groups: Sequence[str], name: str = "") -> np.ndarray:
+    answered = data.answers if not name else data.answers[data.column(name).notna()]
+    return answered["unit"].value_counts().reindex(groups, fill_value=0).to_numpy(float)
+
+
+def joint_bounds(told: Iterable[tuple[str, np.ndarray, float]], true: dict[str, np.ndarray]) -> dict:
+    """Least and greatest size of every small department by linear programming; those with a score are of those now."""
+    kinds, k = list(true), len(true["now"])
+    eye = np.eye(len(kinds))
+    equations = [(np.kron(eye[kinds.index(kind)], where), n) for kind, where, n in told]
+    for row, n in equations:
+        assert row @ np.concatenate(list(true.values())) == n
+    scores = [i for i, kind in enumerate(kinds) if kind not in ("now", "before")]
+    within = np.vstack([np.kron(eye[i] - eye[kinds.index("now")], np.eye(k)) for i in scores])
+    limits = [(float(n > 0 and kind in ("now", "before")), None) for kind in kinds for n in true[kind]]
+    given = {"A_eq": np.array([row for row, _ in equations]), "b_eq": [n for _, n in equations]}
+    given |= {"A_ub": within, "b_ub": np.zeros(len(within)), "bounds": limits}
+    small = [(kind, place) for kind in ("now", "before") for place, n in enumerate(true[kind]) if 0 < n < MIN_N]
+    target = {at: np.kron(eye[kinds.index(at[0])], np.eye(k)[at[1]]) for at in small}
+    return {at: (linprog(t, **given).fun, -linprog(-t, **given).fun) for at, t in target.items()}
+
+
+@pytest.mark.parametrize("part", [WHOLE, *PARTS])
+def test_all_tables_of_the_demo_together_leave_every_small_department_open(part):
+    groups = demo().frame["unit"].tolist()
+    true = {name: sizes_by_unit(demo_survey(part), groups, name) for name in demo().scales}
+    true |= {"now": sizes_by_unit(demo_survey(part), groups)}
+    true |= {"before": sizes_by_unit(demo().previous_survey(), groups, "adoption")}
+    told = [fact for name in UNITS_TOLD for fact in people_told(demo_results(part)[name], groups)]
+    told.append(("now", np.ones(len(groups)), float(len(demo_survey(part).answers))))
+    found = joint_bounds(told, true)
+    assert part == WHOLE or found
+    for at, (low, high) in found.items():
+        assert low <= 1 + 1e-6 and high >= MIN_N - 1 - 1e-6, (at, low, high)  # tolerance of the solver
+
+
+@pytest.mark.parametrize("part", [WHOLE, *PARTS])
+def test_means_of_the_demo_by_department_give_no_few_people_away(part):
+    groups, results = demo().frame["unit"].tolist(), demo_results(part)
+    told = [fact for name in UNITS_TOLD for fact in people_told(results[name], groups)]
+    for name in demo().scales:
+        known = [frozenset(itertools.compress(groups, where)) for kind, where, _ in told if kind == name]
+        sizes = dict(zip(groups, sizes_by_unit(demo_survey(part), groups, name).astype(int).tolist(), strict=True))
+        assert leaks(known, sizes) == [], name
+
+
+@pytest.mark.parametrize("part", [WHOLE, *PARTS])
+def test_no_small_count_of_answers_or_of_reasons_follows_from_the_others(part):
+    n = len(demo_survey(part).answers)
+    for name in ("role", "tenure", "missing"):
+        for _, own in pd.DataFrame(exported(demo_results(part)[name])).groupby("term"):
+            shown = pd.to_numeric(own["n"]).dropna()
+            k = len(own) - len(shown)
+            assert not k or (k > 1 and n - shown.sum() - (k - 1) >= MIN_N - 1), own
+
+
+def cells_of(page: str) -> list[str]:
+    return [html.unescape(re.sub("<[^>]+>", "", cell)) for cell in re.findall("<td[^>]*>(.*?)</td>", page, re.DOTALL)]
+
+
+@pytest.mark.parametrize("part", [WHOLE, 1])
+def test_all_renderings_of_a_result_hide_the_same_places(part):
+    for name, result in demo_results(part).items():
+        shown, record, rows = result.shown(), published(result), exported(result)
+        closed = shown["hidden"].tolist() if "hidden" in shown else [False] * len(shown)
+        assert [row.get("hidden", False) for row in record["tidy"]] == closed, name
+        assert [row.get("hidden", "False") == "True" for row in rows] == closed, name
+        for column in shown.select_dtypes("number"):
+            gone = shown[column].isna().tolist()
+            assert [row[column] is None for row in record["tidy"]] == gone, (name, column)
+            assert [row[column] == "" for row in rows] == gone, (name, column)
+        cells = [cell for row in record["table"]["rows"] for cell in row]
+        assert cells_of(result.to_html()) == cells, name
+        assert not any(closed) or tables.HIDDEN in cells, name

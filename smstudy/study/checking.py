@@ -23,6 +23,7 @@ from smstudy.survey.cleaning import clean
 from smstudy.survey.codebook import Codebook, Variable, read_codebook
 from smstudy.survey.dataset import Survey
 from smstudy.survey.decoding import decode, doubled_headers
+from smstudy.survey.defects import READ
 from smstudy.survey.exports import Export, read_export
 from smstudy.survey.schema import SILENT, STOPS, compare_schemas
 
@@ -289,11 +290,18 @@ def _overview(run: StudyRun, changed: pd.DataFrame, lines: Mapping[str, int]) ->
             *told,
             *_section("perhaps read with another meaning:", doubts),
             *_section("changed in the questionnaire:", harmless),
+            *_section("found in the export:", _defects(run)),
             *_section("to know:", notes),
             *_section("to confirm:", questions),
             ready,
         ]
     )
+
+
+def _defects(run: StudyRun) -> list[str]:
+    """Defects of the export, each with what to do."""
+    found = run.defects().found()
+    return [f"{row.defect}: {row.reason} {row.repair}".strip() for row in found.itertuples() if row.action != READ]
 
 
 def _changes(changed: pd.DataFrame) -> tuple[list[str], list[str]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from smstudy.documents import Entry, read_document
 from smstudy.errors import StudyError, did_you_mean
@@ -16,6 +18,7 @@ from smstudy.survey.rules import Rule
 
 SHIPPED = Path(__file__).resolve().parents[1] / "_shipped"
 CHECKOUT = Path(__file__).resolve().parents[2]
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 Value = str | int | float | bool | list[str] | list[int] | list[float] | None
 
 
@@ -94,11 +97,20 @@ class Thresholds(Entry):
     comment_min_n: int = 10
 
 
+def _days(value: object) -> object:
+    """First and last day of the field period, written 2026-03-31."""
+    days = [day.isoformat() if isinstance(day, date) else day for day in value] if isinstance(value, list) else value
+    if not isinstance(days, list) or len(days) != 2 or not all(isinstance(d, str) and DAY.fullmatch(d) for d in days):
+        raise ValueError("period: write the first and the last day, for example [2026-03-01, 2026-03-31]")
+    return tuple(days)
+
+
 class Study(Entry):
     """All that `study.yml` says.
 
-    `cutoffs` holds numbers that stay the same in every wave, by the id of a cleaning rule or the name of a quality
-    index; `attention` the right answer of each attention check.
+    `period` is the first and the last day on which answers were collected. `cutoffs` holds numbers that stay the same
+    in every wave, by the id of a cleaning rule or the name of a quality index; `attention` the right answer of each
+    attention check.
     """
 
     title: str
@@ -111,6 +123,7 @@ class Study(Entry):
     unit: str = ""
     person: str = ""
     rules: tuple[Rule, ...] = ()
+    period: Annotated[tuple[str, ...], BeforeValidator(_days)] = ()
     cutoffs: Mapping[str, float] = Field(default_factory=dict)
     attention: Mapping[str, Code] = Field(default_factory=dict)
     weights: Weighting | None = None

@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from smstudy.engine.fingerprint import digest_json
 from smstudy.engine.manifest import read_manifest
-from smstudy.errors import RunError, StudyError
+from smstudy.errors import RunError
 from smstudy.study.definition import Study, find_study, read_study, runs_folder
 from smstudy.study.guarding import guard, released
 from smstudy.study.inputs import Inputs, resolve_inputs
@@ -90,14 +91,20 @@ def _units(survey: Survey) -> Sequence[str]:
 
 
 def _copy(run: Path, target: Path) -> Path:
+    """Copy what leaves aside and move it into place, so that a release is complete or absent."""
     try:
-        for name in LEAVES:
-            source = run / name
-            if source.is_dir():
-                shutil.copytree(source, target / name, dirs_exist_ok=True)
-            elif source.is_file():
-                target.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(source, target / name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".new-", dir=target.parent) as aside:
+            fresh = Path(aside) / "release"
+            fresh.mkdir()
+            for name in LEAVES:
+                if (run / name).is_dir():
+                    shutil.copytree(run / name, fresh / name)
+                elif (run / name).is_file():
+                    shutil.copy2(run / name, fresh / name)
+            if target.exists():
+                target.replace(Path(aside) / "before")
+            fresh.replace(target)
     except OSError as problem:
-        raise StudyError(f"{target} cannot be written: {problem.strerror}. Make room, then release again.") from None
+        raise RunError(f"{target} cannot be written: {problem.strerror}. Make room, then release again.") from None
     return target

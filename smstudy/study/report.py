@@ -24,7 +24,8 @@ SECTIONS = {
     "10-quality": ("Who answered", "How many people answered, and whose answers could be used."),
     "15-weights": (
         "Whom the answers stand for",
-        "Whether departments that answered rarely change the picture once they get their share.",
+        "Whether departments that answered rarely change the picture once they get their share. Intervals are about "
+        "the people of this organization, of whom many answered, so they are narrower than below.",
     ),
     "20-scales": ("What was measured", "Whether the questions that belong together hang together."),
     "30-groups": ("Departments and change", "Scores with the range in which the true value plausibly lies."),
@@ -79,7 +80,7 @@ COLUMNS = {
 # Kinds of result that stand at the end of the page, beside what was hidden.
 ABOUT_PROTECTION = ("ProtectionSheet", "Audit")
 # Kinds of result for those who work with the data: in the notebooks and files of the run, not on the page.
-FOR_ANALYSTS = ("QualityCard", "MissingPatterns", "NonResponse", "Weights")
+FOR_ANALYSTS = ("DefectReport", "QualityCard", "MissingPatterns", "NonResponse", "Weights")
 # Rows of a model that answer nobody's question; the files hold them.
 TECHNICAL_ROWS = ("Constant",)
 EMPTY = {

@@ -25,6 +25,7 @@ from smstudy.survey.cleaning import Cleaning, clean
 from smstudy.survey.codebook import Codebook, read_codebook
 from smstudy.survey.dataset import Survey
 from smstudy.survey.decoding import decode
+from smstudy.survey.defects import DefectReport, find_defects
 from smstudy.survey.exports import Export, read_export
 from smstudy.survey.grading import QualityGrade, quality_grade
 from smstudy.survey.operators import flag_name
@@ -172,6 +173,21 @@ class StudyRun:
         if plan.method == "poststratify":
             return poststratify(self._clean, self.head_counts, **options)
         return rake(self._clean, self.head_counts, trim=plan.trim, **options)
+
+    def defects(self) -> DefectReport:
+        """Look for everything that is often wrong with an export."""
+        before = self.inputs.previous_responses
+        return find_defects(
+            self._export,
+            self.codebook,
+            survey=self._raw,
+            card=self.quality(),
+            previous=self._read(before) if before else None,
+            frame=self.frame,
+            period=self.study.period or None,
+            rules=self.study.rules,
+            privacy=self.privacy,
+        )
 
     def protection(self) -> ProtectionSheet:
         """List what is done with every column of the export."""

@@ -338,9 +338,24 @@ def _decode_number(words: Words, variable: Variable, decimal: str) -> tuple[Valu
 
 def _decode_date(words: Words, variable: Variable, decimal: str) -> tuple[Values, np.ndarray]:
     cells = pd.Series(words, dtype=object)
-    values = pd.to_datetime(cells, errors="coerce", format="ISO8601")
-    values = values.fillna(pd.to_datetime(cells.where(values.isna()), errors="coerce", format="mixed"))
+    values = _as_dates(cells, "ISO8601")
+    others = _as_dates(cells.where(values.isna()), "mixed")
+    if others.dt.tz != values.dt.tz:
+        values, others = (_without_zone(times) for times in (values, others))
+    values = values.fillna(others)
     return values.array, (cells.notna() & values.isna()).to_numpy()
+
+
+def _as_dates(cells: pd.Series, form: str) -> pd.Series:
+    """Dates and times where a cell is one; where some have a time zone and others none, all are taken as UTC."""
+    try:
+        return pd.to_datetime(cells, errors="coerce", format=form).dt.as_unit("us")
+    except ValueError:
+        return _without_zone(pd.to_datetime(cells, errors="coerce", format=form, utc=True).dt.as_unit("us"))
+
+
+def _without_zone(times: pd.Series) -> pd.Series:
+    return times if times.dt.tz is None else times.dt.tz_convert("UTC").dt.tz_localize(None)
 
 
 def _decode_choices(words: Words, variable: Variable, decimal: str) -> tuple[dict[str, Values], np.ndarray]:

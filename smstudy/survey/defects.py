@@ -12,10 +12,10 @@ from smstudy.display.prose import plural
 from smstudy.errors import DataError
 from smstudy.privacy import Privacy
 from smstudy.result import Finding, Result
-from smstudy.survey import cell_defects, file_defects, joint_defects, row_defects
 from smstudy.survey.codebook import Codebook
 from smstudy.survey.dataset import Survey
-from smstudy.survey.evidence import Detection, Look
+from smstudy.survey.detectors import cell_defects, file_defects, joint_defects, row_defects
+from smstudy.survey.detectors.evidence import Detection, Look
 from smstudy.survey.exports import Export
 from smstudy.survey.quality import QualityCard
 from smstudy.survey.rules import Rule
@@ -182,10 +182,14 @@ class DefectReport(Result):
         Ungated, as `tidy()` gives them.
     n_rows : int
         Rows of the export.
+    beside_flow : bool
+        Whether a flow of respondents is shown as well: then how many rows a defect of rows concerns is left to it,
+        since the difference of two counts could tell about few people.
     """
 
     rows: pd.DataFrame = field(repr=False)
     n_rows: int
+    beside_flow: bool = False
 
     def tidy(self) -> pd.DataFrame:
         """One row per defect: defect, level, verdict, action, n rows concerned, reason, repair, hidden."""
@@ -196,6 +200,8 @@ class DefectReport(Result):
         rows, least = self.rows.copy(), self.privacy.min_n
         few = (rows["n"] > 0) & ((rows["n"] < least) | (self.n_rows - rows["n"]).between(1, least - 1))
         rows["hidden"] |= few | ((rows["n"] > 0) & (self.n_rows < least))
+        if self.beside_flow:
+            rows["n"] = rows["n"].mask(rows["level"] == "row")
         return rows.assign(n=rows["n"].mask(rows["hidden"]))
 
     def layout(self, shown: pd.DataFrame) -> pd.DataFrame:
@@ -206,7 +212,7 @@ class DefectReport(Result):
         """Rows of the export, and how many defects were found, not found and not to be told."""
         counts = self.rows["verdict"].value_counts()
         verdict = ", ".join(f"{counts.get(word, 0)} {word}" for word in ("found", "not found", "cannot tell"))
-        return {"n": self.n_rows, "verdict": verdict}
+        return {"verdict": verdict} if self.beside_flow else {"n": self.n_rows, "verdict": verdict}
 
     def found(self) -> pd.DataFrame:
         """The rows of `shown()` whose defect is there."""
@@ -236,7 +242,8 @@ def find_defects(
     survey : Survey, optional
         The same rows decoded. Without it what can be read is read, and the rest is reported.
     card : QualityCard, optional
-        Signs of careless answering of the same rows; without it they are not looked for.
+        Signs of careless answering of these rows, or of those left after cleaning; without it they are not looked
+        for.
     previous : Export, optional
         The previous wave.
     frame : DataFrame, optional
@@ -244,7 +251,8 @@ def find_defects(
     period : pair of str, optional
         First and last day of the field period, as 2026-03-31.
     rules : sequence of Rule
-        Cleaning rules of the study: where one looks at a column already, none is offered.
+        Cleaning rules of the study: where one looks at a column already, none is offered, and the numbers of rows are
+        left to the flow of respondents.
     privacy : Privacy, optional
         Counts of fewer than `min_n` rows are hidden.
 
@@ -257,7 +265,7 @@ def find_defects(
     Raises
     ------
     DataError
-        If survey or card are not about the rows of the export, or the period is none.
+        If the survey is not of all rows of the export, the card of others, or the period is none.
 
     Examples
     --------
@@ -281,6 +289,7 @@ def find_defects(
         privacy=privacy,
         rows=rows.astype({"n": float}),
         n_rows=len(export.cells),
+        beside_flow=bool(rules),
     )
 
 
@@ -306,11 +315,13 @@ def _findings(rows: pd.DataFrame) -> tuple[Finding, ...]:
 
 
 def _refuse_other_rows(export: Export, survey: Survey | None, card: QualityCard | None) -> None:
-    for what, n in (("survey", survey and len(survey.answers)), ("card", card and len(card.flags.frame))):
-        if n is not None and n != len(export.cells):
-            raise DataError(
-                f"The {what} has {n} rows and the export {len(export.cells)}. Make it from the same export, uncleaned."
-            )
+    known = pd.RangeIndex(len(export.cells))
+    if survey is not None and not survey.answers.index.equals(known):
+        raise DataError(
+            f"The survey has {len(survey.answers)} rows and the export {len(known)}. Decode the same export, uncleaned."
+        )
+    if card is not None and not card.flags.frame.index.isin(known).all():
+        raise DataError("The quality card is about rows the export does not have. Make both from the same export.")
 
 
 def _days(period: tuple[str, str] | None) -> tuple[pd.Timestamp, pd.Timestamp] | None:

@@ -499,7 +499,7 @@ def _numbers(words: Collection[str]) -> list[float] | None:
     if not len(words) or not all(NUMBER.fullmatch(word) for word in words):
         return None
     numbers = sorted({float(word.replace(",", ".")) for word in words})
-    return numbers if all(number == round(number) for number in numbers) else None
+    return numbers if all(number.is_integer() for number in numbers) else None
 
 
 def _codes_of(variable: Variable, header: str, unknown: pd.Series, wave: _Wave) -> tuple[list, list] | None:

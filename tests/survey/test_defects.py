@@ -64,7 +64,7 @@ HEADERS = [
 ]  # fmt: skip
 ODD_CELLS = [
     "", "1", "2", "-99", "999", "Yes", "No", "yes ", "Stimme zu", "2025-03-03", "45731", "N/A", "None", "5 years",
-    "1,000", "1;2", "test", "ann@example.org", "0", "1e5", "123.0", "é", "?", "False", "(n/a) own words", "inf", "-",
+    "1,000", "test", "ann@example.org", "0", "1e5", "123.0", "é", "?", "False", "(n/a) zebra crossing", "inf", "-",
 ]  # fmt: skip
 KINDS = ["id", "unit", "category", "item", "number", "date", "text", "multi-select", "weight"]
 CHOSEN = ("unit", "category", "item", "multi-select")
@@ -171,6 +171,15 @@ def test_a_count_that_the_quality_card_hides_is_hidden_here():
     assert shown.iloc[15]["hidden"] == hidden["seconds_per_item"]
 
 
+def test_a_card_of_the_rows_left_counts_them_only():
+    whole = demo(2)
+    rest = whole.keep_rows(whole.answers["finished"] == "True", "unfinished left out")
+    card = quality_card(rest)
+    report = find_defects(DEMO[2], CODEBOOK, survey=whole, card=card)
+    assert row(report, 19)["n"] == card.flags.frame["careless"].sum()
+    assert row(report, 16)["n"] == card.flags.frame["seconds_per_item"].sum()
+
+
 def test_no_answer_of_anybody_is_told():
     secret = "zzqsecretzzq"
     cells = {**CLEAN, "comment": [secret] * 6 + [f"{secret}@example.org"] * 6, "q1": [secret] * 12,
@@ -232,10 +241,10 @@ def test_whatever_stands_in_the_cells_a_report_comes_out(seed):
     ]
     report = find_defects(export_of(cells), codebook_of(variables), period=("2025-03-01", "2025-03-31"))
     assert not report.shown()["n"].between(1, 4).any()
-    assert not any(cell in report.to_text() for cell in ("own words", "ann@example.org"))
+    assert not any(cell in report.to_text() for cell in ("zebra", "ann@example.org"))
 
 
-def test_survey_and_card_of_other_rows_are_refused():
+def test_a_survey_of_other_rows_is_refused():
     survey = decode(export_of(CLEAN), codebook_of(CLEAN_VARIABLES))
     fewer = survey.keep_rows(survey.answers["unit"] == "HR", "cleaned")
     with pytest.raises(DataError, match="The survey has 6 rows and the export 12"):

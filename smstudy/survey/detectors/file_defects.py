@@ -9,8 +9,8 @@ import numpy as np
 from smstudy.display.prose import plural
 from smstudy.survey.codebook import Variable
 from smstudy.survey.decoding import NUMBER, normalize
+from smstudy.survey.detectors.evidence import Detection, Look, cannot_tell, named, of_file, of_rows
 from smstudy.survey.drafts.wordings import AGREEMENT, OTHER_AGREEMENTS
-from smstudy.survey.evidence import Detection, Look, cannot_tell, named, of_file, of_rows
 from smstudy.survey.formats.reading import is_wording
 
 LONGEST_NAME = 64

@@ -98,7 +98,7 @@ class Look:
     given : Survey or None
         The export as decoded, all rows of it.
     card : QualityCard or None
-        Signs of careless answering, of the same rows.
+        Signs of careless answering, of the same rows or of some of them.
     previous : Export or None
         The previous wave.
     frame : DataFrame or None
@@ -216,6 +216,12 @@ class Look:
         if not pd.api.types.is_datetime64_any_dtype(times):
             times = pd.to_datetime(times, errors="coerce", utc=True)
         return times.dt.tz_localize(None) if times.dt.tz is not None else times
+
+    def flagged(self, index: str) -> np.ndarray:
+        """Rows that an index of the quality card flags, shape (n,); rows the card leaves out are not."""
+        flags, hit = self.card.flags.frame[index], np.zeros(self.n, bool)
+        hit[flags.index.to_numpy()] = flags.to_numpy()
+        return hit
 
     def unknown_rows(self, variable: Variable) -> np.ndarray:
         """Rows whose cell the codebook cannot explain, shape (n,)."""

@@ -11,7 +11,7 @@ import pandas as pd
 
 from smstudy.survey.cleaning import match_category
 from smstudy.survey.decoding import NUMBER, normalize
-from smstudy.survey.evidence import Detection, Look, cannot_tell, named, of_rows
+from smstudy.survey.detectors.evidence import Detection, Look, cannot_tell, named, of_rows
 from smstudy.survey.missing import break_offs
 from smstudy.survey.quality import CARELESS, DURATION, INDICES, MIN_ITEMS_REPEATED
 
@@ -179,7 +179,10 @@ def outside_period(look: Look) -> Detection:
     if not columns:
         return cannot_tell("The codebook has no date of recording.")
     if look.period is None:
-        return cannot_tell("No field period is given.", "Give the first and the last day: period=(FIRST, LAST).")
+        return cannot_tell(
+            "No field period is given.",
+            "Write period: [FIRST, LAST] in study.yml, for example [2026-03-01, 2026-03-31].",
+        )
     moments = look.moments(look.variable_at[columns[0]].name)
     first, last = look.period
     with np.errstate(invalid="ignore"):
@@ -214,10 +217,12 @@ def speed(look: Look) -> Detection:
     )
     repair = 'In study.yml under rules: - {id: "too-fast", stage: "quality", column: "flag_seconds_per_item", '
     repair += 'op: "flagged", action: "flag", reason: "Less than two seconds for each item"}'
+    if look.card is not None and "seconds_per_item" in look.card.flags.frame:
+        hit = look.flagged("seconds_per_item")
     source = INDICES["seconds_per_item"].source
-    found = of_rows(
-        hit, f"Too fast: {source}.{left_open}", repair, clear=f"Nobody is below 2 seconds per item.{left_open}"
-    )
+    who = "Nobody" if look.card is None else "Nobody the quality card is about"
+    clear = f"{who} is below 2 seconds per item.{left_open}"
+    found = of_rows(hit, f"Too fast: {source}.{left_open}", repair, clear=clear)
     return _as_on_card(look, "seconds_per_item", found)
 
 
@@ -264,7 +269,7 @@ def _beyond(word: str, op: str, limit: object) -> bool:
 def checks(look: Look) -> Detection:
     """18: attention checks that were failed."""
     if look.card is not None and "attention" in look.card.flags.frame:
-        hit = look.card.flags.frame["attention"].to_numpy()
+        hit = look.flagged("attention")
         found = of_rows(
             hit, "An attention check was failed.", "Use flag_attention in a rule.", clear="All were passed."
         )
@@ -284,7 +289,7 @@ def careless(look: Look) -> Detection:
     """19: signs of careless answering."""
     if look.card is None:
         return cannot_tell("No quality card is given.", "Give card=quality_card(survey).")
-    hit = look.card.flags.frame[CARELESS].to_numpy()
+    hit = look.flagged(CARELESS)
     repair = 'In study.yml under rules: - {id: "careless", stage: "quality", column: "flag_careless", op: "flagged", '
     repair += 'action: "flag", reason: "Signs of careless answering of two kinds, or one that is enough"}'
     found = of_rows(hit, "Flagged by the quality card.", repair, clear="Nobody is flagged by the quality card.")

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from smstudy.survey.cell_defects import spelled_otherwise
 from smstudy.survey.codebook import Variable
 from smstudy.survey.decoding import BLANK
-from smstudy.survey.evidence import Detection, Look, cannot_tell, named, of_file, of_rows, write_rule
+from smstudy.survey.detectors.cell_defects import spelled_otherwise
+from smstudy.survey.detectors.evidence import Detection, Look, cannot_tell, named, of_file, of_rows, write_rule
 from smstudy.survey.formats.reading import is_wording
 from smstudy.survey.scanning import scan_text
 

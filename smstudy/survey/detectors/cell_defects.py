@@ -9,8 +9,8 @@ import numpy as np
 
 from smstudy.survey.codebook import Variable, answer_range
 from smstudy.survey.decoding import NUMBER, normalize
+from smstudy.survey.detectors.evidence import Detection, Look, named, of_file, of_rows, write_rule
 from smstudy.survey.drafts.wordings import MISSING_WORDS, missing_reason, split_title
-from smstudy.survey.evidence import Detection, Look, named, of_file, of_rows, write_rule
 from smstudy.survey.formats.columns import words_and_codes
 
 NEGATIVE_CODES = frozenset({-1.0, -7.0, -8.0, -9.0, -66.0, -77.0, -88.0, -97.0, -98.0, -99.0, -999.0, -9999.0})
