@@ -87,7 +87,11 @@ TIDY: dict[str, Column] = {
     "unweighted": Column("Unweighted", "estimate if every respondent counts the same"),
     "shift": Column("Shift", "weighted minus unweighted estimate"),
     "deff": Column("Design effect", "variance relative to that of a simple random sample, or of equal weights"),
-    "n_effective": Column("Effective n", "respondents a simple random sample of the same precision has", "df"),
+    "n_effective": Column(
+        "Effective n",
+        "respondents a simple random sample of the same precision has; missing if above n unexplained",
+        "df",
+    ),
     "difference": Column("Change", "this wave minus the previous one, or as the note says"),
     "previous": Column("Before", "estimate in the previous wave"),
     "threshold": Column("Cut-off", "value from which the rule speaks"),

@@ -1,11 +1,16 @@
 """The reference of cleaning is written from the specification that is tested, and is up to date."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 from ruamel.yaml import YAML
 
+from smstudy.cli import _parser
+from smstudy.study.definition import Study
+from smstudy.survey.codebook import Codebook, Variable
 from smstudy.survey.rules import OPERATIONS, Rule
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,3 +48,55 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_head(docs):
     lines = docs.PAGE.read_text(encoding="utf-8").splitlines()
     cells = [line.replace("\\|", "").count("|") if line.startswith("|") else 0 for line in lines]
     assert all(a == b for a, b in zip(cells, cells[1:]) if a and b)
+
+
+PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)#]+)\)")
+KEYS = {name for model in (Study, Codebook, Variable) for name in model.model_fields}
+
+
+def blocks(page, language):
+    """The fenced blocks of a page in one language."""
+    return [text for kind, text in FENCE.findall(page.read_text(encoding="utf-8")) if kind == language]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_python_of_a_how_to_page_runs(page, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    names = {}
+    for code in blocks(page, "python"):
+        exec(code, names)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_yaml_of_a_how_to_page_is_what_study_and_codebook_may_say(page):
+    for text in blocks(page, "yaml"):
+        content = YAML(typ="safe", pure=True).load(text)
+        for entry in content if isinstance(content, list) else [content]:
+            assert set(entry) <= KEYS
+        if isinstance(content, list):
+            continue
+        for name, value in content.items():
+            field = (Study if name in Study.model_fields else Codebook).model_fields.get(name)
+            if field is not None:
+                TypeAdapter(field.annotation).validate_python(value)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_commands_of_a_how_to_page_exist(page):
+    commands = [line for text in blocks(page, "") for line in text.splitlines() if line.startswith("smstudy ")]
+    for command in commands:
+        _parser().parse_args(command.split()[1:])
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "docs" / "README.md"], ids=lambda page: page.stem)
+def test_every_link_of_a_page_leads_somewhere(page):
+    links = LINK.findall(page.read_text(encoding="utf-8"))
+    assert links and [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_every_how_to_page_is_short_and_in_the_index():
+    index = LINK.findall((ROOT / "docs" / "README.md").read_text(encoding="utf-8"))
+    assert {f"how-to/{page.name}" for page in PAGES} <= set(index)
+    assert [page.name for page in PAGES if len(page.read_text(encoding="utf-8").splitlines()) > 60] == []

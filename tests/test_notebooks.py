@@ -25,9 +25,9 @@ def notebook(request) -> Path:
     return request.param
 
 
-def test_all_six_are_there():
+def test_all_seven_are_there():
     assert [path.stem for path in NOTEBOOKS] == [
-        "10-quality", "20-scales", "30-groups", "40-drivers", "50-segments", "90-summary",
+        "10-quality", "15-weights", "20-scales", "30-groups", "40-drivers", "50-segments", "90-summary",
     ]  # fmt: skip
 
 

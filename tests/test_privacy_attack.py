@@ -29,6 +29,7 @@ from smstudy.study.session import StudyRun
 from smstudy.survey.cleaning import NO_GROUP, clean
 from smstudy.survey.codebook import Codebook
 from smstudy.survey.dataset import Survey
+from smstudy.survey.disclosure import hidden_groups
 from smstudy.survey.exports import read_export
 from smstudy.survey.quality import quality_card
 from smstudy.survey.response import response_table
@@ -457,7 +458,7 @@ def test_how_a_few_linked_people_moved_does_not_follow_from_the_standard_error()
 
 
 WHOLE = -1
-PARTS = range(5)
+PARTS = range(2)
 UNITS_TOLD = ("response", "nonresponse", "weights", "weighted", "by_unit", "unit", "groups", "changes", "unit_changes")
 
 
@@ -586,3 +587,73 @@ def test_all_renderings_of_a_result_hide_the_same_places(part):
         cells = [cell for row in record["table"]["rows"] for cell in row]
         assert cells_of(result.to_html()) == cells, name
         assert not any(closed) or tables.HIDDEN in cells, name
+
+
+def told_of_units(data: Survey) -> dict[str, str]:
+    """Every rendering of what a study tells about departments."""
+    run, before = demo(), demo().previous_survey()
+    weights = sm.rake(data, run.head_counts)
+    people = {"weights": weights, "population": weights.n_frame}
+    results = [
+        response_table(data, run.frame, run.unit), sm.nonresponse(data, run.head_counts), weights,
+        sm.weighted_means(data, run.scales, **people), sm.weighted_means(data, run.scales, by=run.unit, **people),
+        sm.distribution(data, run.unit), sm.by_group(data, run.scales, run.unit),
+        sm.changes(data, before, run.scales, person=run.person, unit=run.unit), sm.missing_patterns(data),
+        sm.regress("adoption ~ leadership + C(unit)", data),
+    ]  # fmt: skip
+    return {f"{type(result).__name__} {i}": renderings(result) for i, result in enumerate(results)}
+
+
+@pytest.mark.parametrize("part", [WHOLE, 1])
+def test_a_person_who_moves_from_one_hidden_department_to_another_changes_nothing_shown(part):
+    data = demo_survey(part)
+    hidden = data.answers["unit"].isin(hidden_groups(data, "unit"))
+    sizes = data.answers.loc[hidden, "unit"].value_counts()
+    mover = data.answers.index[data.answers["unit"] == sizes.index[0]][0]
+    unit = data.answers["unit"].mask(data.answers.index == mover, sizes.index[-1])
+    moved = data.with_columns(unit.to_frame(), "one person moved")
+    if hidden_groups(moved, "unit") == set(sizes.index):
+        one, other = told_of_units(data), told_of_units(moved)
+        assert [name for name in one if one[name] != other[name]] == []
+
+
+def mean_of_the_rest(whole: tuple[float, float], part: tuple[float, float]) -> tuple[float, float]:
+    """How many are in the whole and not in the part, and their sum, from n and mean of both."""
+    return whole[0] - part[0], whole[0] * whole[1] - part[0] * part[1]
+
+
+def test_segments_and_scores_give_no_answer_of_the_few_in_no_segment_away():
+    data, names = demo_survey(WHOLE), demo().scales
+    parts = pd.DataFrame(exported(sm.profile(sm.kmeans(data, names, k=4, seed=1, n_boot=20), data)))
+    for row in exported(sm.describe(data, names)):
+        own = parts[parts["term"] == row["term"]]
+        n, means = (pd.to_numeric(own[column]) for column in ("n", "mean"))
+        rest, total = mean_of_the_rest((float(row["n"]), float(row["mean"])), (n.sum(), (n * means).sum() / n.sum()))
+        answers = data.column(row["term"])[data.answers[names].isna().any(axis=1)].sum()
+        assert rest == 0 or rest >= MIN_N or not np.isclose(total, answers, atol=1e-6), row["term"]  # rounding of sums
+
+
+def test_means_of_the_sensitivity_line_do_not_tell_how_few_hidden_rules_removed():
+    results, clean_n = demo_results(WHOLE), len(demo_survey(WHOLE).answers)
+    flow = results["flow"].shown().set_index("rule")
+    others = flow["hidden"] & (flow["stage"] != "quality") & (flow["stage"] != "several")
+    together = int(flow.loc["hidden rules", "n_removed"])
+    means = results["sensitivity"].shown().set_index("term")["estimate"].drop("adoption").to_numpy()
+    fitting = [
+        n
+        for n in range(clean_n, clean_n + together)
+        if np.allclose(n * means * 12 % 1, np.round(n * means * 12 % 1), atol=1e-6)
+    ]
+    assert not others.any() or len(fitting) != 1 or not 0 < together - (fitting[0] - clean_n) < MIN_N
+
+
+def test_sensitivity_and_scores_give_no_mean_of_few_flagged_away():
+    before, raw = demo().cleaning().survey, demo().survey("raw")
+    items = list(next(scale.items for scale in demo().codebook.scales if scale.name == "adoption"))
+    for who in before.answers.index[before.answers["flag_careless"] > 0]:
+        blank = raw.answers[items].mask(raw.answers.index.to_series() == who)
+        run = sm.open_study("quarterly-pulse")
+        vars(run)["_raw"] = raw.with_columns(blank, "one of the flagged leaves a scale out")
+        told = run.sensitivity().shown().set_index("term").loc["adoption"]
+        left = run.survey().column("adoption").notna().sum() - told["n_without"]
+        assert not 0 < left < MIN_N

@@ -166,7 +166,7 @@ def run_jobs(
     try:
         finished = _unchanged(plan, started)
         if finished is None:
-            with _only_run(plan.runs), _staging(plan.runs) as staging:
+            with only_run(plan.runs), _staging(plan.runs) as staging:
                 finished = _run(plan, staging, finish, workers=workers, progress=progress, started=started)
         return finished
     except KeyboardInterrupt:
@@ -447,8 +447,8 @@ def _write_aside(path: Path, text: str) -> None:
 
 
 @contextmanager
-def _only_run(runs: Path) -> Iterator[None]:
-    """Hold the one lock of a folder of runs."""
+def only_run(runs: Path) -> Iterator[None]:
+    """Hold the one lock of a folder of runs; RunError if somebody else holds it."""
     from filelock import FileLock, Timeout  # imports asyncio: too slow for a run in which nothing changed
 
     runs.mkdir(parents=True, exist_ok=True)

@@ -111,7 +111,7 @@ def rake_trimmed(base: Array, margins: Sequence[Codes], targets: Sequence[Array]
     Raises
     ------
     EstimationError
-        If the targets cannot be met within the limit.
+        If no such weights are found; others may exist, because trimming in turns does not try all.
 
     References
     ----------
@@ -127,8 +127,8 @@ def rake_trimmed(base: Array, margins: Sequence[Codes], targets: Sequence[Array]
         found = rake_weights(trim_weights(found.weights, upper), margins, targets)
         rounds += found.rounds
     raise EstimationError(
-        f"No weights of at most {limit:g} times their mean meet the head counts: some category has too few "
-        "respondents. Raise the limit, put categories together, or leave a margin out."
+        f"Trimming and raking in turns found no weights of at most {limit:g} times their mean that meet the head "
+        "counts. Try a larger limit, put categories together, or leave a margin out."
     )
 
 

@@ -7,20 +7,22 @@ weight) is known, its covariance follows from how respondents were sampled.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from numbers import Real
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import expit, logit
 
-from smstudy.errors import DataError, EstimationError
+from smstudy.errors import DataError, EstimationError, did_you_mean
 from smstudy.inference.calibration import Calibration, calibration_residuals, sums_by
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 Lonely = Literal["refuse", "adjust"]
+SAME = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +58,9 @@ class Sampling:
         weights = np.asarray(self.weights, dtype=float)
         if not (np.isfinite(weights).all() and (weights > 0).all()):
             raise DataError("Weights must be numbers above 0. Leave respondents without a weight out first.")
+        if self.lonely not in get_args(Lonely):
+            hint = did_you_mean(str(self.lonely), get_args(Lonely))
+            raise DataError(f'lonely = "{self.lonely}" is not known. {hint}')
         if self.subclusters is not None and (self.population is None or self.subpopulation is None):
             raise DataError("Sampling within clusters needs the population of both stages.")
 
@@ -72,7 +77,7 @@ class Sampling:
 
 
 class Linearized(NamedTuple):
-    """Estimates of p quantities with their covariance matrix and degrees of freedom."""
+    """Estimates of p quantities with their covariance matrix (NaN without degrees of freedom) and these."""
 
     estimate: Array
     covariance: Array
@@ -157,17 +162,14 @@ def linearized_means(values: Array, sampling: Sampling, domain: Mask | None = No
     weights = sampling.weights * inside
     share = weights / weights.sum()
     mean = share @ values
-    scores = share[:, None] * (values - mean)
-    return Linearized(mean, linearized_covariance(scores, sampling)[0], degrees_of_freedom(sampling, inside))
+    return _linearized(mean, share[:, None] * (values - mean), sampling, inside)
 
 
 def linearized_totals(values: Array, sampling: Sampling, domain: Mask | None = None) -> Linearized:
     """Estimate the totals of columns in the population or a subpopulation; agrees with R survey::svytotal."""
     inside, values = _inside(values, sampling, domain)
     scores = (sampling.weights * inside)[:, None] * values
-    return Linearized(
-        scores.sum(axis=0), linearized_covariance(scores, sampling)[0], degrees_of_freedom(sampling, inside)
-    )
+    return _linearized(scores.sum(axis=0), scores, sampling, inside)
 
 
 def linearized_ratios(
@@ -184,8 +186,23 @@ def linearized_ratios(
     weights = (sampling.weights * inside)[:, None]
     total = (weights * under).sum(axis=0)
     ratio = (weights * over).sum(axis=0) / total
-    scores = weights * (over - ratio * under) / total
-    return Linearized(ratio, linearized_covariance(scores, sampling)[0], degrees_of_freedom(sampling, inside))
+    return _linearized(ratio, weights * (over - ratio * under) / total, sampling, inside)
+
+
+def _linearized(estimate: Array, scores: Array, sampling: Sampling, inside: Mask) -> Linearized:
+    """Add the covariance; one cluster per stratum tells none, unless all clusters of the population were asked."""
+    covariance, df = linearized_covariance(scores, sampling)[0], degrees_of_freedom(sampling, inside)
+    told = df > 0 or _asked_in_full(sampling, inside)
+    return Linearized(estimate, covariance if told else np.full_like(covariance, np.nan), df)
+
+
+def _asked_in_full(sampling: Sampling, inside: Mask) -> bool:
+    """Say whether the sample has all clusters of the strata that occur in a subpopulation."""
+    if sampling.population is None:
+        return False
+    strata, clusters = sampling.first_stage
+    asked = np.bincount(strata[np.unique(clusters, return_index=True)[1]])
+    return bool((asked[strata] == np.asarray(sampling.population, dtype=float))[inside].all())
 
 
 def mean_design_effects(values: Array, sampling: Sampling, found: Linearized, domain: Mask | None = None, *,
@@ -215,8 +232,17 @@ def mean_design_effects(values: Array, sampling: Sampling, found: Linearized, do
     n, people = int(inside.sum()), float(weights.sum())
     variance = weights @ (values - found.estimate) ** 2 / people * n / (n - 1) if n > 1 else np.zeros(values.shape[1])
     left = 1.0 if with_replacement else 1 - n / people
-    simple = variance * left / n
+    simple = np.where(variance > (SAME * found.estimate) ** 2, variance * left / n, 0.0)
     return np.divide(np.diag(found.covariance), simple, out=np.full(len(simple), np.nan), where=simple > 0)
+
+
+def check_level(conf_level: float) -> None:
+    """Refuse a level that is no number between 0 and 1.
+
+    >>> check_level(0.95)
+    """
+    if not (isinstance(conf_level, Real) and 0 < conf_level < 1):
+        raise DataError(f"conf_level = {conf_level!r} is no level. Use a number between 0 and 1, such as 0.95.")
 
 
 def t_interval(found: Linearized, *, conf_level: float = 0.95) -> tuple[Array, Array]:
@@ -238,6 +264,7 @@ def logit_interval(found: Linearized, *, conf_level: float = 0.95) -> tuple[Arra
 
 
 def _quantile(df: int, conf_level: float) -> float:
+    check_level(conf_level)
     return float(stats.t.isf((1 - conf_level) / 2, df)) if df > 0 else float("nan")
 
 

@@ -11,6 +11,7 @@ from scipy import stats
 from smstudy.errors import EstimationError
 
 Array = NDArray[np.float64]
+LEAST_DIFFERENCES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +132,8 @@ def barnard_rubin(share_missing: Array, m: int, df_complete: float | Array = np.
 def pooled_wald(pooled: Pooled, m: int, df_complete: float = np.inf) -> tuple[float, int, float, float]:
     """Test that all pooled estimates are zero together.
 
+    A single estimate has the degrees of freedom of its t test (Barnard & Rubin), so that both give the same p.
+
     Parameters
     ----------
     pooled : Pooled
@@ -146,13 +149,15 @@ def pooled_wald(pooled: Pooled, m: int, df_complete: float = np.inf) -> tuple[fl
     Raises
     ------
     EstimationError
-        If the covariance within the imputations is singular.
+        If the covariance within the imputations is singular, or the imputations or the complete-data degrees of freedom
+        are too few for the F distribution to hold.
 
     References
     ----------
-    Li, Raghunathan & Rubin (1991), JASA 86, 1065-1073; with finite complete-data degrees of freedom, and more than 4
-    differences between imputations, Reiter (2007), Biometrika 94, 502-508. Agrees with R `mice::D1` and
-    `mitml::testModels(method = "D1")` (tests/reference/pooling.R).
+    Li, Raghunathan & Rubin (1991), JASA 86, 1065-1073; with finite complete-data degrees of freedom Reiter (2007),
+    Biometrika 94, 502-508. Agrees with R `mice::D1` and `mitml::testModels(method = "D1")` (tests/reference/pooling.R)
+    for k > 1 estimates and k(m - 1) > 4. For k(m - 1) <= 4 these ignore finite complete-data degrees of freedom, which
+    is refused here; for k = 1 they are not the t test.
     """
     k = len(pooled.estimate)
     sizes = np.sqrt(np.diag(pooled.within))
@@ -164,27 +169,38 @@ def pooled_wald(pooled: Pooled, m: int, df_complete: float = np.inf) -> tuple[fl
     increase = (1 + 1 / m) * float(np.trace(pooled.between @ inverse)) / k
     statistic = float(pooled.estimate @ inverse @ pooled.estimate) / (k * (1 + increase))
     df = _wald_df(increase, k, m, df_complete)
-    return statistic, k, df, float(stats.f.sf(statistic, k, df))
+    p = stats.f.sf(statistic, k, df) if np.isfinite(df) else stats.chi2.sf(k * statistic, k)
+    return statistic, k, df, float(p)
 
 
 def _wald_df(increase: float, k: int, m: int, df_complete: float) -> float:
     t = k * (m - 1)
+    if k == 1:
+        return barnard_rubin(np.array([increase / (1 + increase)]), m, df_complete).item()
     if increase == 0:
         return df_complete
-    if np.isfinite(df_complete) and t > 4:
+    if np.isfinite(df_complete):
         return _reiter_df(increase, k, m, df_complete)
-    if t > 4:
+    if t > LEAST_DIFFERENCES:
         return 4 + (t - 4) * (1 + (1 - 2 / t) / increase) ** 2
     return t * (1 + 1 / k) * (1 + 1 / increase) ** 2 / 2
 
 
 def _reiter_df(increase: float, k: int, m: int, df_complete: float) -> float:
     t = k * (m - 1)
+    if t <= LEAST_DIFFERENCES:
+        least = LEAST_DIFFERENCES // k + 2
+        raise EstimationError(f"{m} imputations are too few to test {k} terms together. Use m = {least} or more.")
     a = increase * t / (t - 2)
     vstar = (df_complete + 1) / (df_complete + 3) * df_complete
     c0 = 1 / (t - 4)
     c1 = vstar - 2 * (1 + a)
     c2 = vstar - 4 * (1 + a)
+    if c2 <= 0:
+        raise EstimationError(
+            f"With {df_complete:.0f} degrees of freedom and so much missing, {k} terms cannot be tested together. "
+            "Look at the single terms, or name fewer."
+        )
     z = (
         1 / c2
         + c0 * (a**2 * c1 / ((1 + a) ** 2 * c2))

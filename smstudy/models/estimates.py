@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import ClassVar
 
 import numpy as np
@@ -18,6 +19,7 @@ from smstudy.inference.linearization import (
     Linearized,
     Lonely,
     Sampling,
+    check_level,
     linearized_means,
     logit_interval,
     mean_design_effects,
@@ -25,16 +27,18 @@ from smstudy.inference.linearization import (
 )
 from smstudy.privacy import Privacy
 from smstudy.result import Finding, Poolable, Result
+from smstudy.survey.codebook import Variable
 from smstudy.survey.dataset import Data, Survey, frame_of, labels_of, privacy_of
 from smstudy.survey.disclosure import ALL, NO_GROUP, alike, hidden_groups, protect_two_way
-from smstudy.survey.margins import HeadCounts, read_margins
+from smstudy.survey.margins import HeadCounts, category_word, read_margins
 from smstudy.survey.suppression import hidden_rows
-from smstudy.survey.weights import EVERYBODY, Weights, weight_column
+from smstudy.survey.weights import EVERYBODY, Weights, extreme_weights, weight_column
 
 Population = float | HeadCounts | None
 NUMBERS = ("n", "estimate", "std_error", "df", "conf_low", "conf_high", "unweighted", "shift", "deff", "n_effective")
 HIDDEN_TOGETHER = "\0hidden"
 ASIDE = "\0answer "
+ROUNDING = 1e-9
 
 
 def _draw(ax: Axes, frame: pd.DataFrame, **words: object) -> Axes:
@@ -107,7 +111,7 @@ def weighted_means(
     data : Survey or DataFrame
         Clean answers with scores.
     variables : sequence of str
-        Scores, items and numbers give means; categories give the share of each answer.
+        Scores, items and numbers give means; categories, and numbers that are 0 and 1 only, the share of each answer.
     weights : Weights or str, optional
         From `rake` or `poststratify`, which also tell the errors what the head counts already fix; or a variable with
         weights. Without any, everybody counts the same, unless `population` is given by stratum.
@@ -129,7 +133,8 @@ def weighted_means(
     WeightedMeans
         Means with t intervals, shares with logit intervals, degrees of freedom being clusters less strata in the group.
         The design effect compares with a simple random sample of as many respondents, from the same population if
-        that is given.
+        that is given. An effective n above the number of respondents is told only if head counts by stratum explain it,
+        else it is missing: weights alone bring no respondents. A single cluster has no standard error.
 
     Raises
     ------
@@ -152,9 +157,8 @@ def weighted_means(
     [[3.833, 0.477]]
     """
     _refuse_telling(weights, by)
-    answers = frame_of(data)
-    if not variables or answers.empty:
-        raise DataError("There is nothing to estimate: name a variable at least, and check that respondents are left.")
+    check_level(conf_level)
+    answers, variables = frame_of(data), _names(data, variables)
     sampling = _sampling(data, weights, strata, clusters, population, lonely)
     groups = _groups(data, by)
     columns = [_indicators(data, name) for name in variables]
@@ -166,8 +170,8 @@ def weighted_means(
     table, findings = _protected(pd.concat(parts, ignore_index=True), columns, variables, groups, closed, data)
     return WeightedMeans(
         title=_title(data, variables, by, weighted=weights is not None),
-        note=_note(weights, population, numbers, variables),
-        findings=findings,
+        note=_note(weights, population, numbers, variables, table),
+        findings=(*extreme_weights(sampling.weights), *findings),
         labels=labels_of(data),
         privacy=privacy_of(data),
         rows=_ordered(table),
@@ -175,6 +179,15 @@ def weighted_means(
         conf_level=conf_level,
         errors=_errors(weights, strata, clusters, population),
     )
+
+
+def _names(data: Data, variables: Sequence[str]) -> list[str]:
+    """Each variable once."""
+    if isinstance(variables, str):
+        raise DataError(f'Give the variables as a list, such as ["{variables}"].')
+    if not len(variables) or frame_of(data).empty:
+        raise DataError("There is nothing to estimate: name a variable at least, and check that respondents are left.")
+    return list(dict.fromkeys(variables))
 
 
 def _refuse_telling(weights: Weights | str | None, by: str) -> None:
@@ -189,8 +202,8 @@ def _sampling(
     data: Data, weights: Weights | str | None, strata: str, clusters: str, population: Population, lonely: Lonely
 ) -> Sampling:
     n = len(frame_of(data))
-    codes = pd.factorize(_named(data, strata))[0] if strata else None
-    teams = _teams(data, clusters) if clusters else None
+    codes = _codes(data, strata) if strata else None
+    teams = _codes(data, clusters) if clusters else None
     people = _people(data, strata, population)
     calibration = weights.calibration if isinstance(weights, Weights) else None
     return Sampling(
@@ -205,9 +218,9 @@ def _sampling(
 
 def _own_weights(data: Data, weights: Weights | str) -> NDArray[np.float64]:
     if isinstance(weights, Weights):
-        if not weights.values.frame.index.equals(frame_of(data).index):
-            raise DataError("The weights are about other respondents. Make them from the same answers.")
-        return weights.calibration.weights
+        return weights.of(data)
+    if not isinstance(weights, str):
+        raise DataError("Weights are what rake() or poststratify() gives, or the name of a variable. Give one.")
     return weight_column(data, weights)
 
 
@@ -226,7 +239,9 @@ def _people(data: Data, strata: str, population: Population) -> NDArray[np.float
     n = len(frame_of(data))
     if population is None:
         return None
-    if isinstance(population, (int, float)):
+    if isinstance(population, Real):
+        if isinstance(population, bool) or not 0 < population < np.inf:
+            raise DataError(f"population = {population!r} is no number of people. Give one above 0.")
         if strata:
             raise DataError("With strata, the population must be given for each of them. Give the head counts.")
         return np.full(n, float(population))
@@ -240,17 +255,20 @@ def _people(data: Data, strata: str, population: Population) -> NDArray[np.float
     return margin.headcounts[margin.codes]
 
 
-def _teams(data: Data, clusters: str) -> NDArray[np.intp]:
-    codes = pd.factorize(_column(data, clusters))[0]
+def _codes(data: Data, name: str) -> NDArray[np.intp]:
+    """Number the strata or clusters from 0."""
+    codes = pd.factorize(_column(data, name))[0]
     if (codes < 0).any():
-        raise DataError(f'Some respondents have no "{clusters}". Exclude them with a rule, or name other clusters.')
+        raise DataError(f'Some respondents have no "{name}". Exclude them with a rule, or name other groups.')
     return codes
 
 
 def _column(data: Data, name: str) -> pd.Series:
     answers = frame_of(data)
     if name not in answers:
-        raise DataError(f'There is no variable or score "{name}". {did_you_mean(name, map(str, answers.columns))}')
+        raise DataError(f'There is no variable or score "{name}". {did_you_mean(str(name), map(str, answers.columns))}')
+    if isinstance(answers[name], pd.DataFrame):
+        raise DataError(f'The answers have more than one column "{name}". Keep one.')
     return answers[name]
 
 
@@ -265,18 +283,26 @@ def _groups(data: Data, by: str) -> pd.Series:
 def _indicators(data: Data, name: str) -> dict[str, NDArray[np.float64]]:
     """A number as it is, under ""; a category as one column of 0 and 1 per answer, in the order of the codebook."""
     column = _column(data, name)
-    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
-        return {"": column.to_numpy(float)}
-    if pd.api.types.is_datetime64_any_dtype(column):
-        raise DataError(f'"{name}" is a date. Turn it into a number, such as years, first.')
     known = data.codebook.variables if isinstance(data, Survey) else ()
     variable = next((v for v in known if v.name == name), None)
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        values = column.to_numpy(float, na_value=np.nan)
+        return _zero_one(values, variable) if set(values[~np.isnan(values)]) == {0.0, 1.0} else {"": values}
+    if pd.api.types.is_datetime64_any_dtype(column):
+        raise DataError(f'"{name}" is a date. Turn it into a number, such as years, first.')
     if variable is not None and variable.kind in ("id", "text"):
         raise DataError(f'"{name}" is of kind {variable.kind}, so it has neither a mean nor shares. Name another.')
     declared = [category.label for category in variable.categories] if variable else []
     words = column.astype(object)
     answers = list(dict.fromkeys([*declared, *sorted(map(str, words.dropna().unique()))]))
+    if not answers:
+        raise DataError(f'Nobody answered "{name}", so it has neither a mean nor shares. Name another.')
     return {answer: np.where(words.isna(), np.nan, words.astype(str) == answer).astype(float) for answer in answers}
+
+
+def _zero_one(values: NDArray[np.float64], variable: Variable | None) -> dict[str, NDArray[np.float64]]:
+    """A number that is 0 or 1 as two answers: its mean is a share, and so is its interval."""
+    return {category_word(variable, 0.0): 1 - values, category_word(variable, 1.0): values}
 
 
 def _closed(data: Data, by: str, groups: pd.Series, columns: Sequence[Mapping[str, NDArray]]) -> frozenset[str]:
@@ -322,8 +348,16 @@ def _estimates(
     return {
         "estimate": found.estimate, "std_error": found.std_error, "df": np.full(k, float(found.df)),
         "conf_low": low, "conf_high": high, "unweighted": plain, "shift": found.estimate - plain,
-        "deff": deff, "n_effective": np.divide(n, deff, out=np.full(k, np.nan), where=deff > 0),
+        "deff": deff, "n_effective": _effective(n, deff, sampling),
     }  # fmt: skip
+
+
+def _effective(n: int, deff: NDArray, sampling: Sampling) -> NDArray:
+    """Effective n; above n only if strata asked nearly in full explain it, or it is the n / (n - 1) of a part."""
+    explained = sampling.population is not None and np.ptp(sampling.population) > 0
+    least = ROUNDING if explained else (1 - 1 / n) * (1 - ROUNDING)
+    found = np.divide(n, deff, out=np.full(len(deff), np.nan), where=deff > least)
+    return found if explained else np.minimum(found, n)
 
 
 def _protected(
@@ -392,7 +426,10 @@ def _title(data: Data, variables: Sequence[str], by: str, *, weighted: bool) -> 
     return f"{what}{grouped}" + (f": {labels.get(variables[0], variables[0])}" if len(variables) == 1 else "")
 
 
-def _note(weights: Weights | str | None, population: Population, numbers: Sequence[str], names: Sequence[str]) -> str:
+def _note(
+    weights: Weights | str | None, population: Population, numbers: Sequence[str], names: Sequence[str],
+    table: pd.DataFrame,
+) -> str:  # fmt: skip
     said = ["Unweighted: every respondent counts the same."] if weights is not None else []
     if numbers:
         said.append("Means have t intervals.")
@@ -403,6 +440,8 @@ def _note(weights: Weights | str | None, population: Population, numbers: Sequen
         if population is not None
         else "Errors are for an endless population."
     )
+    if (table["n_effective"] > table["n"] * (1 + ROUNDING)).any():
+        said.append("The effective n exceeds n where a stratum was asked nearly in full.")
     return " ".join(said)
 
 

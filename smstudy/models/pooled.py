@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
+from scipy.special import expit, logit
 
 from smstudy.display import figures
 from smstudy.errors import EstimationError, SmstudyError, StudyError
@@ -29,8 +30,8 @@ SCALES: dict[Scale, str] = {
     "fisher_z": " Pooled as Fisher's z, on which SE stands; estimates and intervals are turned back.",
 }
 SHOWN = (
-    "term", "other_term", "group", "estimate", "odds_ratio", "std_error", "conf_low", "conf_high", "df", "p_value",
-    "fmi", "complete_estimate", "complete_low", "complete_high",
+    "term", "other_term", "answer", "group", "estimate", "odds_ratio", "std_error", "conf_low", "conf_high", "df",
+    "p_value", "fmi", "complete_estimate", "complete_low", "complete_high",
 )  # fmt: skip
 
 
@@ -58,8 +59,10 @@ class PooledResult(Result):
         return shown.loc[~shown["term"].isin(self.controls), columns]
 
     def drawn(self) -> pd.DataFrame:
-        """What is not hidden, without the constant and what is only controlled for."""
+        """What is not hidden, without the constant and what is only controlled for; answers go by their words."""
         drawn = super().drawn()
+        if "answer" in drawn:
+            drawn = drawn.assign(term=drawn["answer"].where(_shares(drawn), drawn["term"]))
         return drawn[~drawn["term"].isin([INTERCEPT, *self.controls])]
 
 
@@ -80,12 +83,13 @@ def pool(imputed: Imputations, analysis: Analysis, *, conf_level: float = 0.95) 
     -------
     PooledResult
         `df` after Barnard & Rubin, `fmi` the fraction of missing information; next to each estimate the same analysis
-        of the answers given, with its own way to leave out what is missing.
+        of the answers given, with its own way to leave out what is missing. Means and shares are not tested against 0,
+        and shares have logit intervals, as without imputation.
 
     Raises
     ------
     StudyError
-        If `analysis` gives no Result, or the level is none.
+        If `analysis` is no function or gives no Result, or the level is none.
     EstimationError
         If this kind of result cannot be pooled, or its terms differ between imputations.
 
@@ -93,11 +97,17 @@ def pool(imputed: Imputations, analysis: Analysis, *, conf_level: float = 0.95) 
     ----------
     See `smstudy.inference.pooling.pool_estimates`; agrees with R `mice::pool` on given imputations
     (tests/reference/pooling.R). Correlations: Schafer (1997), Analysis of Incomplete Multivariate Data, section 4.2.
+    Intervals of shares: Korn & Graubard (1998), Survey Methodology 24, 193-201, with the pooled share and its error.
     """
     if not isinstance(conf_level, float) or not 0.5 <= conf_level < 1:
         raise StudyError(f"conf_level = {conf_level} is no level. Use a number from 0.5 to below 1, such as 0.95.")
     if not isinstance(imputed, Imputations):
         raise StudyError("pool() needs imputations: pool(impute(survey, seed=1), analysis).")
+    if not callable(analysis):
+        raise StudyError(
+            f"The analysis is a {type(analysis).__name__}, not a function. Put lambda s: before it, such as "
+            'lambda s: regress("adoption ~ leadership", s).'
+        )
     results = [_analyzed(analysis, _rescored(data)) for data in imputed]
     first = results[0]
     parts = [_aligned(_poolable(result), first.pooling().keys) for result in results]
@@ -106,16 +116,17 @@ def pool(imputed: Imputations, analysis: Analysis, *, conf_level: float = 0.95) 
         np.array([part.covariance for part in parts]),
         np.min([np.broadcast_to(part.df_complete, part.estimates.shape) for part in parts], axis=0),
     )
-    rows = _tidy(parts[0], pooled, conf_level)
+    rows = _tidy(parts[0], pooled, conf_level, tested="p_value" in first.tidy())
+    summary, untested = _summary(parts, pooled, imputed.m, conf_level)
     given, told = _without_imputation(imputed.data, analysis, parts[0], conf_level)
     return PooledResult(
         title=f"{parts[0].title} (pooled over {imputed.m} imputations)",
         note=_note(parts[0], imputed.m),
-        findings=(*told, *_findings(pooled, imputed), *imputed.findings, *first.findings),
+        findings=(*told, *untested, *_findings(pooled, imputed), *imputed.findings, *first.findings),
         labels=first.labels,
         privacy=first.privacy,
         rows=_flagged(pd.concat([rows, given], axis=1), any("hidden" in result.shown() for result in results)),
-        summary=_summary(parts, pooled, imputed.m, conf_level),
+        summary=summary,
         controls=parts[0].controls,
     )
 
@@ -168,23 +179,40 @@ def _aligned(part: Poolable, keys: pd.DataFrame) -> Poolable:
     )
 
 
-def _tidy(part: Poolable, pooled: Pooled, conf_level: float) -> pd.DataFrame:
-    back, errors = BACK[part.scale], pooled.std_error
-    reach = stats.t.isf((1 - conf_level) / 2, pooled.df) * errors
+def _tidy(part: Poolable, pooled: Pooled, conf_level: float, *, tested: bool) -> pd.DataFrame:
+    """The pooled rows; tested against 0 only if the analysis tests its own."""
+    errors = pooled.std_error
+    low, high = _limits(part, pooled.estimate, errors, pooled.df, conf_level)
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = np.where(errors > 0, pooled.estimate / errors, np.nan)
     table = part.keys.reset_index(drop=True).assign(
-        estimate=back(pooled.estimate),
+        estimate=BACK[part.scale](pooled.estimate),
         std_error=errors,
         statistic=statistic,
         df=np.where(np.isfinite(pooled.df), pooled.df, np.nan),
         p_value=2 * stats.t.sf(np.abs(statistic), pooled.df),
-        conf_low=back(pooled.estimate - reach),
-        conf_high=back(pooled.estimate + reach),
+        conf_low=low,
+        conf_high=high,
         riv=pooled.riv,
         fmi=pooled.fmi,
     )
+    table = table if tested else table.drop(columns=["statistic", "p_value"])
     return table.assign(odds_ratio=np.exp(pooled.estimate)) if part.scale == "log_odds" else table
+
+
+def _limits(part: Poolable, estimates: Array, errors: Array, df: Array, conf_level: float) -> tuple[Array, Array]:
+    """Ends of t intervals, of shares on the logit scale; missing for a share of 0 or 1."""
+    reach, shares = stats.t.isf((1 - conf_level) / 2, df) * errors, _shares(part.keys)
+    share = np.where(shares & (estimates > 0) & (estimates < 1), estimates, np.nan)
+    half, back = reach / (share * (1 - share)), BACK[part.scale]
+    low = np.where(shares, expit(logit(share) - half), back(estimates - reach))
+    return low, np.where(shares, expit(logit(share) + half), back(estimates + reach))
+
+
+def _shares(rows: pd.DataFrame) -> NDArray[np.bool_]:
+    """Which rows are shares: those that name an answer."""
+    named = rows["answer"].fillna("") != "" if "answer" in rows else pd.Series(False, index=rows.index)
+    return named.to_numpy(bool)
 
 
 def _without_imputation(
@@ -214,8 +242,7 @@ def _ends(result: Result, part: Poolable, conf_level: float) -> tuple[Array, Arr
     if {"conf_low", "conf_high"} <= set(shown) and result.glance().get("conf_level") == conf_level:
         return shown["conf_low"].to_numpy(float), shown["conf_high"].to_numpy(float)
     errors = np.sqrt(np.diag(part.covariance))
-    reach = stats.t.isf((1 - conf_level) / 2, np.broadcast_to(part.df_complete, errors.shape)) * errors
-    return BACK[part.scale](part.estimates - reach), BACK[part.scale](part.estimates + reach)
+    return _limits(part, part.estimates, errors, np.broadcast_to(part.df_complete, errors.shape), conf_level)
 
 
 def _flagged(rows: pd.DataFrame, some_hidden: bool) -> pd.DataFrame:
@@ -224,25 +251,36 @@ def _flagged(rows: pd.DataFrame, some_hidden: bool) -> pd.DataFrame:
 
 
 def _note(part: Poolable, m: int) -> str:
+    shares = " Intervals of shares are symmetric on the logit scale." if _shares(part.keys).any() else ""
     return (
         f"{part.note} Pooled over {m} imputations by Rubin's rules, degrees of freedom after Barnard and "
-        f"Rubin; FMI is the fraction of information lost to missing answers.{SCALES[part.scale]} Not imputed: the same "
-        "analysis of the answers given."
+        "Rubin; FMI is the fraction of information lost to missing answers, which stays a little above 0, by 2 / (df + "
+        f"3), also where none is missing.{SCALES[part.scale]}{shares} Not imputed: the same analysis of the answers "
+        "given."
     ).strip()
 
 
-def _summary(parts: list[Poolable], pooled: Pooled, m: int, conf_level: float) -> dict[str, int | float | str]:
+def _summary(
+    parts: list[Poolable], pooled: Pooled, m: int, conf_level: float
+) -> tuple[dict[str, int | float | str], list[Finding]]:
+    """Sample and the test of all terms together; without it, and with the reason, where it does not hold."""
     summary: dict[str, int | float | str] = {"n": min(part.n for part in parts), "m": m}
-    terms = parts[0].keys["term"].isin(parts[0].tested).to_numpy()
+    terms, told = parts[0].keys["term"].isin(parts[0].tested).to_numpy(), []
     if terms.any() and (np.diag(pooled.within)[terms] > 0).all():
-        block = np.ix_(terms, terms)
-        tested = pool_estimates(
-            np.array([part.estimates[terms] for part in parts]), np.array([part.covariance[block] for part in parts])
-        )
-        df_complete = float(min(np.min(part.df_complete) for part in parts))
-        statistic, df, df_residual, p = pooled_wald(tested, m, df_complete)
-        summary |= {"statistic": statistic, "df": df, "df_residual": df_residual, "p_value": p}
-    return {**summary, "conf_level": conf_level}
+        try:
+            statistic, df, df_residual, p = _together(parts, terms, m)
+            summary |= {"statistic": statistic, "df": df, "df_residual": df_residual, "p_value": p}
+        except EstimationError as error:
+            told.append(Finding(name="not_tested_together", text=f"No test of all terms together: {error}"))
+    return {**summary, "conf_level": conf_level}, told
+
+
+def _together(parts: list[Poolable], terms: NDArray[np.bool_], m: int) -> tuple[float, int, float, float]:
+    block = np.ix_(terms, terms)
+    tested = pool_estimates(
+        np.array([part.estimates[terms] for part in parts]), np.array([part.covariance[block] for part in parts])
+    )
+    return pooled_wald(tested, m, float(min(np.min(part.df_complete) for part in parts)))
 
 
 def _findings(pooled: Pooled, imputed: Imputations) -> Iterator[Finding]:

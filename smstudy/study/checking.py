@@ -27,6 +27,7 @@ from smstudy.survey.defects import READ
 from smstudy.survey.exports import Export, read_export
 from smstudy.survey.schema import SILENT, STOPS, compare_schemas
 
+WEIGHTS = "15-weights"
 MOST_TERMS = 6
 MOST_ANSWERS = 12
 Given = TypeVar("Given")
@@ -169,6 +170,8 @@ def _check_answers(
             found.problems += list(_rules_on_nothing(run))
     elif _rules_hold(found, run, this_wave) and this_wave and _unit_known(run):
         found.attempt(run.response)
+        if any(step.name == WEIGHTS for step in run.study.notebooks):
+            found.attempt(run.weights)
 
 
 def _unit_known(run: StudyRun) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from smstudy.engine.fingerprint import digest_json
 from smstudy.engine.manifest import read_manifest
+from smstudy.engine.schedule import only_run
 from smstudy.errors import RunError
 from smstudy.study.definition import Study, find_study, read_study, runs_folder
 from smstudy.study.guarding import guard, released
@@ -47,14 +48,16 @@ def release_run(name: str, *, wave: str = "") -> Path:
     folder = find_study(name)
     study = read_study(folder)
     run = verified_run(folder, study, wave)
-    recorded = read_manifest(run)["identity"]
+    recorded = dict(read_manifest(run)["identity"])
+    closed = {tuple(group) for group in recorded.pop("closed", ())}
     inputs = resolve_inputs(folder, study, wave=recorded["wave"], previous_wave=recorded["previous_wave"])
     if identity_of(folder, study, inputs) != recorded:
         raise RunError(
             f"Data, codebook or study of {folder.name} are not those of the last run. Run it again, with the files "
             "named in study.yml, then release."
         )
-    _remember(folder, study, inputs, digest_json(recorded))
+    with only_run(runs_folder(folder)):
+        _remember(folder, study, inputs, digest_json(recorded), closed)
     return _copy(run, runs_folder(folder).with_name("released") / run.parent.name / run.name)
 
 
@@ -67,11 +70,13 @@ def guarded(folder: Path, study: Study, inputs: Inputs, ledger: Ledger, run: str
     return sorted({group for survey in surveys for group in survey.privacy.closed})
 
 
-def _remember(folder: Path, study: Study, inputs: Inputs, run: str) -> None:
+def _remember(folder: Path, study: Study, inputs: Inputs, run: str, closed: Collection[tuple[str, str]]) -> None:
     runs = runs_folder(folder)
     before = ledger = read_ledger(runs)
     for case, raw, clean in _waves(folder, study, inputs):
         shown = guard(clean, raw, before, run=run, case=case, units=_units(clean))
+        if not shown.privacy.closed <= set(closed):
+            raise RunError("The last run shows groups that must be hidden since an earlier release. Run it again.")
         ledger = released(shown, raw, ledger, run=run, case=case, units=_units(clean))
     write_ledger(ledger, runs)
 

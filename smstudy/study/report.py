@@ -80,7 +80,7 @@ COLUMNS = {
 # Kinds of result that stand at the end of the page, beside what was hidden.
 ABOUT_PROTECTION = ("ProtectionSheet", "Audit")
 # Kinds of result for those who work with the data: in the notebooks and files of the run, not on the page.
-FOR_ANALYSTS = ("DefectReport", "QualityCard", "MissingPatterns", "NonResponse", "Weights")
+FOR_ANALYSTS = ("DefectReport", "PooledResult", "QualityCard", "MissingPatterns", "NonResponse", "Weights")
 # Rows of a model that answer nobody's question; the files hold them.
 TECHNICAL_ROWS = ("Constant",)
 EMPTY = {

@@ -58,11 +58,12 @@ def run_study(
     study = read_study(folder)
     inputs = resolve_inputs(folder, study, data=data, wave=wave, previous_wave=previous_wave)
     identity = identity_of(folder, study, inputs)
+    closed = _closed(folder, study, inputs, identity)
     return run_jobs(
-        plan_jobs(folder, study, inputs, parameters or {}, closed=_closed(folder, study, inputs, identity)),
+        plan_jobs(folder, study, inputs, parameters or {}, closed=closed),
         runs=runs_folder(folder),
         case=case_name(study, inputs.wave),
-        identity=identity,
+        identity=identity | ({"closed": [list(group) for group in closed]} if closed else {}),
         finish=_finish(folder, inputs),
         workers=workers,
     )

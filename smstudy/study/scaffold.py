@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
@@ -72,7 +73,7 @@ def draft_study(name: str, export: str, structure: str | None = None) -> Path:
     source = Path(export).expanduser().resolve()
     read = read_export(source, structure=Path(structure).expanduser()) if structure else read_export(source)
     drafts, found = apply_instruments(draft_variables(read), coded=read.choices)
-    pages = _render(name, source, drafts, found)
+    pages = _render(name, source, _seen_from(folder, source), drafts, found)
     try:
         folder.mkdir(parents=True)
         for file, text in pages.items():
@@ -82,7 +83,17 @@ def draft_study(name: str, export: str, structure: str | None = None) -> Path:
     return folder
 
 
-def _render(name: str, source: Path, drafts: Sequence[Draft], found: Mapping[str, Recognized]) -> dict[str, str]:
+def _seen_from(folder: Path, source: Path) -> str:
+    """The path of the export as study.yml writes it: relative where both lie on one drive."""
+    try:
+        return Path(os.path.relpath(source, folder)).as_posix()
+    except ValueError:
+        return source.as_posix()
+
+
+def _render(
+    name: str, source: Path, file: str, drafts: Sequence[Draft], found: Mapping[str, Recognized]
+) -> dict[str, str]:
     environment = Environment(
         loader=PackageLoader("smstudy.study", "drafts"), undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, keep_trailing_newline=True,
@@ -98,6 +109,7 @@ def _render(name: str, source: Path, drafts: Sequence[Draft], found: Mapping[str
     values = {
         "name": name,
         "source": source,
+        "file": file,
         "sha256": digest_file(source),
         "drafts": drafts,
         "common": common,

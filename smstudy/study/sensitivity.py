@@ -16,6 +16,7 @@ from smstudy.survey.dataset import Survey, need_survey
 from smstudy.survey.disclosure import blank
 
 STAYS, CHANGES, TOO_FEW = "stays", "changes its verdict", "too few flagged to tell"
+NOBODY = "nobody left out"
 ABOUT = ("outcome", "term", "other_term", "group", "segment")
 NUMBERS = ("n_without", "estimate", "conf_low", "conf_high", "estimate_without", "difference")
 NEEDED = ("estimate", "conf_low", "conf_high")
@@ -49,7 +50,7 @@ class Sensitivity(Result):
     def glance(self) -> dict[str, int | float | str]:
         """The worst verdict of the rows shown."""
         verdicts = set(self.shown()["verdict"])
-        return {"verdict": next((word for word in (CHANGES, STAYS) if word in verdicts), TOO_FEW)}
+        return {"verdict": next((word for word in (CHANGES, STAYS, NOBODY) if word in verdicts), TOO_FEW)}
 
 
 def sensitivity(
@@ -66,7 +67,7 @@ def sensitivity(
     survey : Survey
         Scored answers, the flagged respondents among them.
     flagged : str or Series of bool
-        A column that is above 0 for those flagged, such as `flag_any`, or one value per row of the answers.
+        A column of numbers that is above 0 for those flagged, such as `flag_any`, or one value per row of the answers.
     scores : sequence of str, optional
         Scales whose means are compared; all that are scored if left out.
     analysis : callable, optional
@@ -78,12 +79,14 @@ def sensitivity(
     Sensitivity
         A verdict stays if the estimate without the flagged lies inside the interval of everybody and the two
         intervals lie on the same side of zero. A row that would tell about 1 to 4 respondents is hidden as a whole:
-        the difference of two means gives their answers away.
+        the difference of two means gives their answers away. That nobody is left out is said: 0 is no small count,
+        and the quality card shows it too.
 
     Raises
     ------
     DataError
-        If the flag or a score is not there, nobody would be left, or the analysis has no estimates with intervals.
+        If the flag or a score is not there, the flag is text, nobody would be left, or the analysis gives no Result
+        with estimates and intervals.
     """
     survey = need_survey(survey, "sensitivity")
     mask = _mask(survey, flagged)
@@ -93,7 +96,7 @@ def sensitivity(
     estimates = _analyzed(analysis) if analysis else _means(scores)
     rows = _compared(estimates(survey), estimates(without))
     closed = _closed(rows, survey, mask, survey.privacy)
-    rows = rows.assign(verdict=np.where(closed, TOO_FEW, rows["verdict"]), closed=closed)
+    rows = rows.assign(verdict=np.where(closed, TOO_FEW if mask.any() else NOBODY, rows["verdict"]), closed=closed)
     return Sensitivity(
         title="Estimates with and without the flagged respondents",
         note=_note(rows, scores_only=analysis is None),
@@ -105,11 +108,18 @@ def sensitivity(
 
 
 def _mask(survey: Survey, flagged: str | pd.Series) -> pd.Series:
-    if isinstance(flagged, str):
-        return (survey.column(flagged) > 0).fillna(False).astype(bool)
-    if not flagged.index.equals(survey.answers.index):
+    flag = survey.column(flagged) if isinstance(flagged, str) else flagged
+    if not isinstance(flag, pd.Series):
+        raise DataError(
+            f"The flag is a {type(flag).__name__}. Give the name of a column, or a Series of true and false with one "
+            "value per row of the answers."
+        )
+    if not flag.index.equals(survey.answers.index):
         raise DataError("The flag must have one value per row of the answers, in their order. Build it from them.")
-    return flagged.fillna(False).astype(bool)
+    known = flag.dropna().infer_objects()
+    if len(known) and not pd.api.types.is_numeric_dtype(known):
+        raise DataError("The flag holds words or dates. It must be true and false, or numbers above 0 for the flagged.")
+    return (known > 0).astype(bool).reindex(flag.index, fill_value=False)
 
 
 def _means(scores: Sequence[str] | None) -> Callable[[Survey], pd.DataFrame]:
@@ -137,6 +147,11 @@ def _analyzed(analysis: Callable[[Survey], Result]) -> Callable[[Survey], pd.Dat
 
     def estimates(survey: Survey) -> pd.DataFrame:
         result = analysis(survey)
+        if not isinstance(result, Result):
+            raise DataError(
+                f"The analysis gave a {type(result).__name__} and no Result. Give a function of the survey such as "
+                'lambda data: regress("adoption ~ leadership", data).'
+            )
         table = result.shown()
         absent = [name for name in NEEDED if name not in table]
         if absent:
@@ -216,7 +231,10 @@ def _note(rows: pd.DataFrame, *, scores_only: bool) -> str:
 
 def _findings(rows: pd.DataFrame, survey: Survey) -> tuple[Finding, ...]:
     found = []
-    if rows["closed"].any():
+    if (rows["verdict"] == NOBODY).any():
+        text = "Nobody is left out, so there is nothing to compare."
+        found.append(Finding(name="nobody_left_out", text=text, severity="info"))
+    elif rows["closed"].any():
         least = survey.privacy.min_n
         text = (
             f"{int(rows['closed'].sum())} of {len(rows)} estimates are not compared: fewer than {least} respondents "

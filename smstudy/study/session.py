@@ -22,10 +22,12 @@ from smstudy.study.hypotheses import Record, Verdicts, decide
 from smstudy.study.inputs import Inputs, resolve_inputs
 from smstudy.study.sensitivity import Sensitivity, sensitivity
 from smstudy.survey.cleaning import Cleaning, clean
+from smstudy.survey.closing import on_one_base
 from smstudy.survey.codebook import Codebook, read_codebook
 from smstudy.survey.dataset import Survey
 from smstudy.survey.decoding import decode
 from smstudy.survey.defects import DefectReport, find_defects
+from smstudy.survey.disclosure import scale_scores
 from smstudy.survey.exports import Export, read_export
 from smstudy.survey.grading import QualityGrade, quality_grade
 from smstudy.survey.operators import flag_name
@@ -157,12 +159,21 @@ class StudyRun:
         """
         others = [rule for rule in self.study.rules if rule.stage != "quality"]
         everybody = score(self._cleaned(self._raw, others).survey).survey
-        left_out = pd.Series(~everybody.answers.index.isin(self._clean.answers.index), index=everybody.answers.index)
-        if 0 < left_out.sum() < self.privacy.min_n:
+        alone = self._cleaning.survey.answers.index.difference(self._clean.answers.index)
+        everybody = everybody.keep_rows(
+            ~everybody.answers.index.to_series().isin(alone), "those who alone lack a score"
+        )
+        left_out = ~everybody.answers.index.to_series().isin(self._clean.answers.index)
+        if self._hidden_across_stages() or _few_with_a_score(everybody, left_out):
             everybody, left_out = everybody.keep_rows(~left_out, "too few to compare"), left_out[~left_out]
         careless = (everybody.answers[flag_name(CARELESS)] > 0) & ~left_out
-        few = 0 < careless.sum() < self.privacy.min_n
+        few = _few_with_a_score(everybody, careless)
         return sensitivity(everybody, left_out if few else left_out | careless, scores=scores)
+
+    def _hidden_across_stages(self) -> bool:
+        """Whether the flow hides rules of the quality stage together with others: a sum of the first tells the rest."""
+        shown = self._cleaning.shown()
+        return "hidden" in shown and shown.loc[shown["hidden"].eq(True), "stage"].eq("quality").nunique() > 1
 
     def weights(self) -> Weights:
         """Weight the clean answers to the head counts, as study.yml says under weights."""
@@ -201,7 +212,8 @@ class StudyRun:
 
     def cleaning(self) -> Cleaning:
         """Apply the study's rules to the raw answers of this wave."""
-        return self._cleaning
+        few = [finding for finding in self._clean.findings if finding.name == "few_gaps"]
+        return replace(self._cleaning, findings=(*self._cleaning.findings, *few))
 
     def keep(self, name: str, result: Result) -> Result:
         """Store a result for the report and the next wave, and show it."""
@@ -250,7 +262,7 @@ class StudyRun:
 
     @cached_property
     def _clean(self) -> Survey:
-        return score(self._cleaning.survey).survey
+        return on_one_base(score(self._cleaning.survey).survey)
 
     def _read(self, path: Path) -> Export:
         return read_export(path, keep={name for v in self.codebook.variables for name in v.headers})
@@ -306,6 +318,12 @@ def open_study(study: str, *, min_n: int = 5) -> StudyRun:
         output=Path(context["output"]) if context else None,
         upstream={name: Path(path) for name, path in context.get("upstream", {}).items()},
     )
+
+
+def _few_with_a_score(survey: Survey, mask: pd.Series) -> bool:
+    """Whether those in the mask are too few to be told about, in all or among those who have some score."""
+    counts = survey.answers.loc[mask, scale_scores(survey)].notna().sum()
+    return any(0 < n < survey.privacy.min_n for n in (mask.sum(), *counts))
 
 
 def _policy(policy: Privacy, min_n: int) -> Privacy:

@@ -31,7 +31,7 @@ def longstring(items: Floats) -> Floats:
     Returns
     -------
     array, shape (n,)
-        1 to k.
+        1 to k; 0 without items.
 
     References
     ----------
@@ -42,7 +42,7 @@ def longstring(items: Floats) -> Floats:
     >>> longstring(np.array([[1.0, 2, 2, 2, 5], [3, np.nan, 3, 4, 4]]))
     array([3., 2.])
     """
-    longest = np.ones(len(items))
+    longest = np.full(len(items), float(items.shape[1] > 0))
     run = np.ones(len(items))
     for starts in _starts(items)[:, 1:].T:
         run = np.where(starts, 1, run + 1)
@@ -62,7 +62,7 @@ def average_string(items: Floats) -> Floats:
     >>> average_string(np.array([[4.0, 4, 4, 3, 3, 3, 3, 3, 4, 4]])).round(2)
     array([3.33])
     """
-    return items.shape[1] / _starts(items).sum(axis=1)
+    return items.shape[1] / np.maximum(_starts(items).sum(axis=1), 1)
 
 
 def response_variability(items: Floats) -> Floats:
@@ -116,8 +116,8 @@ def straight_share(items: Floats, batteries: Sequence[Sequence[int]]) -> Floats:
     >>> straight_share(np.array([[2.0, 2, 2, 1, 5, 3]]), [[0, 1, 2], [3, 4, 5]])
     array([0.5])
     """
-    straight = np.column_stack([zero_variance(items[:, list(battery)]) for battery in batteries])
-    return _row_means(straight)
+    straight = [zero_variance(items[:, list(battery)]) for battery in batteries]
+    return _row_means(np.array(straight).reshape(len(batteries), len(items)).T)
 
 
 def contradictions(items: Floats, batteries: Sequence[Sequence[int]], middles: Sequence[float]) -> Floats:
@@ -313,8 +313,8 @@ def mahalanobis(items: Floats) -> Floats:
 
 
 def missing_share(items: Floats) -> Floats:
-    """Compute the share of items each respondent left out."""
-    return np.isnan(items).mean(axis=1)
+    """Compute the share of items each respondent left out; missing without items."""
+    return _row_means(np.isnan(items).astype(float))
 
 
 def seconds_per_item(items: Floats, seconds: Floats) -> Floats:
@@ -349,7 +349,7 @@ def failed_checks(failed: Floats) -> Floats:
 
 
 class Area(NamedTuple):
-    """Area under a ROC curve, its standard error and its interval."""
+    """Area under a ROC curve, its standard error and its interval, which are missing where they have no width."""
 
     estimate: float
     std_error: float
@@ -371,11 +371,18 @@ def area_under_curve(scores: Floats, failed: np.ndarray, *, conf_level: float = 
     -------
     Area
         The probability that somebody who failed has the higher score, ties counted half, with DeLong's interval cut
-        off at 0 and 1.
+        off at 0 and 1. Where one side lies wholly above the other, or all scores are the same, DeLong's variance is 0
+        however few there are: standard error and interval are then missing.
+
+    Raises
+    ------
+    DataError
+        If fewer than two failed or fewer than two did not.
 
     References
     ----------
-    DeLong, DeLong & Clarke-Pearson (1988), Biometrics 44, 837-845. Agrees with R pROC::ci.auc(method = "delong").
+    DeLong, DeLong & Clarke-Pearson (1988), Biometrics 44, 837-845. Agrees with R pROC::ci.auc(method = "delong"), which
+    gives an interval without width at an area of 1, and warns.
 
     Examples
     --------
@@ -383,11 +390,15 @@ def area_under_curve(scores: Floats, failed: np.ndarray, *, conf_level: float = 
     0.75
     """
     bad, good = scores[failed], scores[~failed]
+    if min(len(bad), len(good)) < 2:
+        raise DataError("A ROC curve needs at least 2 who failed and 2 who did not. Use a label with more of both.")
     everybody = stats.rankdata(np.concatenate([bad, good]))
     of_bad = (everybody[: len(bad)] - stats.rankdata(bad)) / len(good)
     of_good = 1 - (everybody[len(bad) :] - stats.rankdata(good)) / len(bad)
     area = float(of_bad.mean())
     error = float(np.sqrt(of_bad.var(ddof=1) / len(bad) + of_good.var(ddof=1) / len(good)))
+    if of_bad.min() == of_bad.max() and of_good.min() == of_good.max():
+        return Area(area, *[float("nan")] * 3)
     width = float(stats.norm.isf((1 - conf_level) / 2)) * error
     return Area(area, error, max(0.0, area - width), min(1.0, area + width))
 
@@ -416,7 +427,7 @@ def _column_correlations(x: Floats, y: Floats) -> Floats:
 def _deviations(side: Floats, gaps: np.ndarray, pairs: np.ndarray) -> Floats:
     """Distances from the means of the columns; 0 in the gaps."""
     if not gaps.any():
-        return side - side.sum(axis=0) / len(side)
+        return side - side.sum(axis=0) / max(len(side), 1)
     filled = np.where(gaps, 0.0, side)
     return np.where(gaps, 0.0, filled - filled.sum(axis=0) / np.maximum(pairs, 1))
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from smstudy.errors import DisclosureError
+from smstudy.result import Finding
 from smstudy.survey.dataset import Survey
 from smstudy.survey.disclosure import ALL, group_names, hidden_groups, scale_scores
 from smstudy.survey.suppression import small_differences
@@ -164,3 +165,38 @@ def _about_every_group(min_n: int) -> str:
         f"Every group would be hidden: in each, fewer than {min_n} people make the difference to what was released "
         f"before or to another split. {WHAT_TO_DO}"
     )
+
+
+def few_gaps(survey: Survey) -> pd.Series:
+    """Find the respondents that would make two tables of one page differ by few people, as a boolean per row.
+
+    Each score is shown for those who have it, and a model for those who have all. Where fewer than `min_n` lack a
+    score, or have it and lack another, the difference of two tables tells their answers. Leaving them out of all tables
+    closes that.
+    """
+    scores, least = scale_scores(survey), survey.privacy.min_n
+    lacks = survey.answers[scores].isna()
+    out = pd.Series(False, index=survey.answers.index)
+    changed = bool(scores)
+    while changed:
+        rest = lacks[~out]
+        some = rest.any(axis=1)
+        parts = [part for name in scores for part in (rest[name], some & ~rest[name])]
+        few = next((part for part in parts if 0 < part.sum() < least), None)
+        changed = few is not None
+        if changed:
+            out.loc[few.index[few]] = True
+    return out
+
+
+def on_one_base(survey: Survey) -> Survey:
+    """Leave the respondents out that `few_gaps` finds, and say so in a finding."""
+    out = few_gaps(survey)
+    if not out.any():
+        return survey
+    text = (
+        "A few respondents lack a score that nearly all others have. They are left out of every table but the flow: "
+        "two tables, one with and one without them, would tell their answers."
+    )
+    kept = survey.keep_rows(~out, "respondents left out who alone lack a score")
+    return replace(kept, findings=(*kept.findings, Finding(name="few_gaps", text=text, severity="info")))

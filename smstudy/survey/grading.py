@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from smstudy.display.prose import join_words
 from smstudy.display.rules import Rule
 from smstudy.errors import DataError
+from smstudy.inference.multiplicity import holm
 from smstudy.result import Finding, Result
 from smstudy.survey.careless import Area, area_under_curve
 from smstudy.survey.codebook import Variable, answer_range
-from smstudy.survey.dataset import Survey
-from smstudy.survey.quality import CARELESS, DURATION, INDICES, QualityCard
+from smstudy.survey.dataset import Survey, need_survey
+from smstudy.survey.quality import CARELESS, DURATION, INCONSISTENT, INDICES, UNUSUAL, QualityCard
 from smstudy.survey.response import Response
 
 CANNOT_TELL = "cannot tell"
 MIN_KNOWN = 3
+OF_CHANCE = 0.5
+BLIND_REASON = "no index of inconsistency can be computed, so answers at random would not be seen"
+INCOHERENT_REASON = "the answers of half of the respondents or more do not hang together"
+ANSWERS = ("item_missing", "careless")
 LONG_BATTERY = 10
 LATE_GAIN = 0.05
 LATE = 5
@@ -71,9 +77,23 @@ DISCRIMINATION = Rule(
     ("weak", "acceptable", "excellent", "outstanding"),
     "Hosmer & Lemeshow (2000), Applied Logistic Regression, 162",
 )
+LABELS_OF_CHECKS = " The labels are the failed checks, so these and the flag, which they are part of, are not judged."
 NOTHING_WORKS = Finding(
     name="no_index_beats_chance",
-    text="No index does better than chance on these labels. Do not remove anybody because of an index.",
+    text="No index does better than chance on these labels, the number of indices tested taken into account. Do not "
+    "remove anybody because of an index.",
+)
+NO_INTERVAL = Finding(
+    name="no_interval",
+    text="An index tells the two sides apart wholly. DeLong's interval has no width there, however few respondents "
+    "there are, so none is given: a new sample would hardly do as well.",
+    severity="info",
+)
+INCOHERENT = Finding(
+    name="answers_do_not_hang_together",
+    text="Half of the respondents or more show the same sign of inconsistent or unusual answers. Answers at random "
+    "look like that, and so do scales that do not measure one thing each. Look at the reliability of the scales before "
+    "any other result.",
 )
 LABELS = {
     "response": "Response (share of those asked)",
@@ -107,8 +127,20 @@ def quality_grade(
     """Grade a survey from A (good) to E (poor).
 
     The overall grade is the second worst of the parts that are known: one weak part does not condemn a survey, two do.
-    It cannot be told with fewer than three parts. Grades help to see what to improve; they are no test of whether
-    results are right.
+    But it is at most one grade better than the worse of the answers missing and the careless share. These two are
+    faults of the very numbers that all results are made from, and no other part makes good for them; response, burden
+    and hazards say what may have gone wrong.
+
+    The careless share is judged only where answers hang together. Where half of the respondents or more show one and
+    the same sign of inconsistent or unusual answers, few flagged are no good news: the rule looks for people who differ
+    from the others. Half is what chance gives: of answers at random, the halves of the scales correlate below 0 as
+    often as above, so more than half of the respondents lie beyond the cut-off for even-odd consistency. The careless
+    share and the overall grade then cannot be told, and a finding says so; an E stays, since more cannot be worse.
+    Where no index of inconsistency can be computed (fewer than 3 scales, no pairs of like items), answers at random
+    would not be seen, and the careless share cannot be told either.
+
+    The overall grade cannot be told with fewer than three parts either. Grades help to see what to improve; they are no
+    test of whether results are right.
 
     Parameters
     ----------
@@ -130,12 +162,13 @@ def quality_grade(
     Raises
     ------
     DataError
-        If the card is about other respondents.
+        If there is no codebook, or the card is about other respondents.
 
     References
     ----------
     The sources of the grades stand in the column `reason`. That they are put together in one grade is our convention.
     """
+    survey = need_survey(survey, "quality_grade")
     if not card.flags.frame.index.equals(survey.answers.index):
         raise DataError("The quality card is about other respondents than the survey. Make both from the same answers.")
     enough = survey.privacy.allows(len(survey.answers))
@@ -150,14 +183,20 @@ def quality_grade(
     rows = [_part(name, number if enough else float("nan"), rule, lack) for name, (number, rule, lack) in parts.items()]
     if enough and (hidden := _grade_of_hidden(card)):
         rows[2] |= {"reading": hidden, "reason": SHARE_CARELESS.source}
+    incoherent = enough and _incoherent(card)
+    lack = INCOHERENT_REASON if incoherent else "" if _sees_random_answers(card) else BLIND_REASON
+    if lack and rows[2]["reading"] not in (BEST_FIRST[-1], CANNOT_TELL):
+        rows[2] |= {"reading": CANNOT_TELL, "reason": f"{CANNOT_TELL}: {lack}"}
     if hazards:
         rows[4]["reason"] = f"{join_words(hazards)}; {HAZARDS.source}"
     return QualityGrade(
         title="Quality of the survey",
-        note="A is good, E is poor. The overall grade is the second worst of the parts that are known.",
+        note="A is good, E is poor. The overall grade is the second worst of the parts that are known, and at most one "
+        "grade better than the worse of the answers missing and the careless share.",
+        findings=(INCOHERENT,) if incoherent else (),
         labels=LABELS,
         privacy=survey.privacy,
-        rows=pd.DataFrame([*rows, _overall([row["reading"] for row in rows])]),
+        rows=pd.DataFrame([*rows, _overall({str(row["term"]): str(row["reading"]) for row in rows}, incoherent)]),
         n=len(survey.answers),
     )
 
@@ -172,7 +211,10 @@ class IndexAccuracy(Result):
     conf_level: float
 
     def tidy(self) -> pd.DataFrame:
-        """One row per index and one for the flag: term, estimate (area), std_error, conf_low, conf_high, reading."""
+        """One row per index, and one for the flag unless it knows the labels.
+
+        Columns: term, estimate (area), std_error, conf_low, conf_high, p_value, p_adjusted, reading.
+        """
         return self.rows.copy()
 
     def glance(self) -> dict[str, int | float | str]:
@@ -189,25 +231,32 @@ def index_accuracy(card: QualityCard, failed: pd.Series | None = None, *, conf_l
         Its indices are judged.
     failed : Series, optional
         True or 1 for respondents known to have been careless, false or 0 for the others, missing where it is not known;
-        same rows as the card. If left out: those who failed an attention check of the card.
+        same rows as the card. If left out: those who failed an attention check of the card. The checks, and the flag
+        that is built from them among others, are then not judged: they know the labels.
     conf_level : float
-        Level of the intervals.
+        Level of the intervals, above 0 and below 1.
 
     Returns
     -------
     IndexAccuracy
         Area under the ROC curve: the probability that somebody careless looks more suspicious than somebody who was
-        not; .50 is chance. Respondents without a value of an index are left out of its row.
+        not; .50 is chance. Respondents without a value of an index are left out of its row. That no index beats chance
+        is said unless the rank-sum test of one does after Holm's correction; intervals are not corrected.
 
     Raises
     ------
     DataError
-        If there is no label, it is about other respondents or not 0 and 1, or too few failed or passed to be shown.
+        If there is no label, it is about other respondents or not 0 and 1, too few failed or passed to be shown, or the
+        level is none.
 
     References
     ----------
-    DeLong, DeLong & Clarke-Pearson (1988), Biometrics 44, 837-845. Agrees with R pROC::ci.auc(method = "delong").
+    DeLong, DeLong & Clarke-Pearson (1988), Biometrics 44, 837-845. Agrees with R pROC::ci.auc(method = "delong"). Mann
+    & Whitney (1947), Annals of Mathematical Statistics 18, 50-60: R wilcox.test(exact = FALSE). Holm (1979),
+    Scandinavian Journal of Statistics 6, 65-70.
     """
+    if not 0 < conf_level < 1:
+        raise DataError(f"conf_level = {conf_level} is no level. Use a number between 0 and 1, such as 0.95.")
     labels = _labels(card, failed)
     known = labels.notna()
     bad = labels[known] == 1
@@ -217,13 +266,16 @@ def index_accuracy(card: QualityCard, failed: pd.Series | None = None, *, conf_l
             "Use a label with more of both."
         )
     scores = card.indices.frame.assign(**{CARELESS: card.flags.frame[CARELESS].astype(float)})[known]
-    names = [name for name in scores if not (name == "attention" and failed is None)]
-    rows = [_accuracy(name, scores[name], bad, conf_level, card.privacy.min_n) for name in names]
+    if known_to_flag := _from_checks(card, labels):
+        scores = scores.drop(columns=["attention", CARELESS])
+    rows = [_accuracy(name, scores[name], bad, conf_level, card.privacy.min_n) for name in scores]
     table = pd.DataFrame(rows)
+    table.insert(6, "p_adjusted", holm(table["p_value"]))
     return IndexAccuracy(
         title="How well each index finds careless respondents",
-        note=f"Area under the ROC curve; .50 is chance. Words: {DISCRIMINATION.source}.",
-        findings=() if (table["conf_low"] > 0.5).any() else (NOTHING_WORKS,),
+        note=f"Area under the ROC curve; .50 is chance. Words: {DISCRIMINATION.source}. p of the rank-sum test, "
+        f"corrected with Holm's method.{LABELS_OF_CHECKS if known_to_flag else ''}",
+        findings=tuple(_accuracy_findings(table, conf_level)),
         labels=dict(card.labels),
         privacy=card.privacy,
         rows=table,
@@ -238,13 +290,34 @@ def _part(name: str, number: float, rule: Rule, lack: str) -> dict[str, object]:
     return {"term": name, "estimate": number, "reading": rule.read(number), "reason": reason}
 
 
-def _overall(grades: list[str]) -> dict[str, object]:
-    known = sorted((grade for grade in grades if grade != CANNOT_TELL), reverse=True)
+def _overall(grades: Mapping[str, str], incoherent: bool) -> dict[str, object]:
+    known = sorted((grade for grade in grades.values() if grade != CANNOT_TELL), reverse=True)
     if len(known) < MIN_KNOWN:
         text, grade = f"fewer than {MIN_KNOWN} parts are known", CANNOT_TELL
+    elif incoherent and grades["careless"] == CANNOT_TELL:
+        text, grade = INCOHERENT_REASON, CANNOT_TELL
+    elif (best := _best_possible(grades)) > known[1]:
+        text, grade = "one grade better than the worse of answers missing and careless share: all rests on these", best
     else:
         text, grade = f"second worst of {len(known)} parts: one weak part does not condemn a survey, two do", known[1]
     return {"term": "overall", "estimate": float("nan"), "reading": grade, "reason": text}
+
+
+def _best_possible(grades: Mapping[str, str]) -> str:
+    """One grade better than the worse of those parts that are about the answers themselves."""
+    worst = max(BEST_FIRST.index(grades[name]) if grades[name] in BEST_FIRST else 0 for name in ANSWERS)
+    return BEST_FIRST[max(worst - 1, 0)]
+
+
+def _sees_random_answers(card: QualityCard) -> bool:
+    return any(INDICES[name].family == INCONSISTENT for name in card.indices.frame)
+
+
+def _incoherent(card: QualityCard) -> bool:
+    """Whether half of the respondents, and enough to be shown, have the same sign of inconsistency or unusualness."""
+    signs = [name for name in card.indices.frame if INDICES[name].family in (INCONSISTENT, UNUSUAL)]
+    flags = card.flags.frame[signs]
+    return bool(((flags.mean() >= OF_CHANCE) & (flags.sum() >= card.privacy.min_n)).any())
 
 
 def _response(response: Response | None) -> float:
@@ -258,10 +331,13 @@ def _shown_share(card: QualityCard) -> float:
 
 
 def _grade_of_hidden(card: QualityCard) -> str:
-    """The grade of a hidden share if every count from 1 to min_n - 1 would give the same, else nothing."""
-    n, flagged = len(card.flags.frame), int(card.flags.frame[CARELESS].sum())
-    least, most = (SHARE_CARELESS.read(count / n) for count in (1, card.privacy.min_n - 1))
-    return least if 0 < flagged < card.privacy.min_n and least == most else ""
+    """The grade of a hidden share if every small number flagged, or not flagged, would give the same, else nothing."""
+    n, flagged, few = len(card.flags.frame), int(card.flags.frame[CARELESS].sum()), card.privacy.min_n - 1
+    for count, ends in ((flagged, (1, few)), (n - flagged, (n - few, n - 1))):
+        least, most = (SHARE_CARELESS.read(end / n) for end in ends)
+        if 0 < count <= few and least == most:
+            return least
+    return ""
 
 
 def _minutes(survey: Survey, duration: str) -> float:
@@ -306,13 +382,34 @@ def _labels(card: QualityCard, failed: pd.Series | None) -> pd.Series:
             raise DataError(
                 "The card has no attention checks. Name them in quality_card(attention=...), or give a label."
             )
-        return (values["attention"] > 0).astype(float).where(values["attention"].notna())
+        return _check_labels(card)
+    if not isinstance(failed, pd.Series):
+        raise DataError(f"The label is a {type(failed).__name__}. Give a Series with the rows of the answers.")
     if not failed.index.equals(values.index):
         raise DataError("The label is about other respondents than the card. Take both from the same answers.")
-    labels = pd.to_numeric(failed, errors="coerce").astype(float)
+    labels = pd.to_numeric(failed, errors="coerce").astype("Float64").astype(float)
     if not labels[failed.notna()].isin([0.0, 1.0]).all():
         raise DataError("The label must be true or 1 for careless, false or 0 for not, or missing. Recode it first.")
     return labels
+
+
+def _check_labels(card: QualityCard) -> pd.Series:
+    failures = card.indices.frame["attention"]
+    return (failures > 0).astype(float).where(failures.notna())
+
+
+def _from_checks(card: QualityCard, labels: pd.Series) -> bool:
+    """Whether the labels are the failed checks of the card, left out or given."""
+    if "attention" not in card.indices.frame:
+        return False
+    return bool((labels == _check_labels(card))[labels.notna()].all())
+
+
+def _accuracy_findings(table: pd.DataFrame, conf_level: float) -> Iterator[Finding]:
+    if not ((table["estimate"] > 0.5) & (table["p_adjusted"] < 1 - conf_level)).any():
+        yield NOTHING_WORKS
+    if table["estimate"].isin([0.0, 1.0]).any():
+        yield NO_INTERVAL
 
 
 def _accuracy(name: str, scores: pd.Series, bad: pd.Series, conf_level: float, min_n: int) -> dict[str, object]:
@@ -321,12 +418,22 @@ def _accuracy(name: str, scores: pd.Series, bad: pd.Series, conf_level: float, m
     use = np.isfinite(scores.to_numpy())
     failed = bad.to_numpy()[use]
     if min(failed.sum(), (~failed).sum()) < min_n:
-        return {"term": name, **dict.fromkeys(Area._fields, float("nan")), "reading": CANNOT_TELL}
-    area = area_under_curve(sign * scores.to_numpy()[use], failed, conf_level=conf_level)
-    return {"term": name, **area._asdict(), "reading": _words(area.estimate, area.conf_low, area.conf_high)}
+        return {"term": name, **dict.fromkeys((*Area._fields, "p_value"), float("nan")), "reading": CANNOT_TELL}
+    values = sign * scores.to_numpy(float)[use]
+    area, p_value = area_under_curve(values, failed, conf_level=conf_level), _rank_sum(values, failed)
+    return {"term": name, **area._asdict(), "p_value": p_value, "reading": _words(area, p_value < 1 - conf_level)}
 
 
-def _words(area: float, low: float, high: float) -> str:
-    if low <= 0.5 <= high:
+def _rank_sum(values: np.ndarray, failed: np.ndarray) -> float:
+    """p of the rank-sum test, corrected for ties and continuity; missing, so no test, if all values are the same."""
+    if values.min() == values.max():
+        return float("nan")
+    return float(stats.mannwhitneyu(values[failed], values[~failed], method="asymptotic").pvalue)
+
+
+def _words(area: Area, differs: bool) -> str:
+    """Words for an area: by its interval, or by the rank-sum test where there is none."""
+    no_interval = area.conf_low != area.conf_low
+    if not differs if no_interval else area.conf_low <= 0.5 <= area.conf_high:
         return "no better than chance"
-    return "worse than chance" if high < 0.5 else DISCRIMINATION.read(area)
+    return "worse than chance" if area.estimate < 0.5 else DISCRIMINATION.read(area.estimate)

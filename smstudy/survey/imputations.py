@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from smstudy.display import figures, patterns
 from smstudy.display.prose import join_words, plural
 from smstudy.errors import DataError, StudyError, did_you_mean
-from smstudy.inference.imputation import Chains, chained_equations, scale_reduction
+from smstudy.inference.imputation import Chains, chained_equations, chance_reduction, scale_reduction
 from smstudy.result import Finding, Result
 from smstudy.survey.dataset import Data, Survey, frame_of, labels_of, privacy_of
-from smstudy.survey.missing import NOT_ASKED, reasons_of
+from smstudy.survey.missing import NOT_ASKED, reasons_of, refuse_no_table
 
 Array = NDArray[np.float64]
 METHOD = "predictive mean matching"
@@ -30,6 +30,8 @@ ROWS_PER_PREDICTOR = 5
 MUCH_MISSING = 0.40
 APART = 1.2
 FEWEST_TRACED = 4
+ENOUGH_CHAINS = 10
+LARGEST = 1e100
 TELLING = ("n", "n_imputed", "missing_share")
 
 
@@ -184,16 +186,19 @@ def impute(
     Raises
     ------
     StudyError
-        If a number asked for is not possible.
+        If a number asked for is not possible, or the data are neither Survey nor DataFrame.
     DataError
-        If a variable is not there, or is neither item nor number.
+        If a variable is not there or there twice, or is neither item nor number.
     EstimationError
         If a variable does not vary or has too few answers for its predictors.
 
     References
     ----------
     See `smstudy.inference.imputation.chained_equations`. Number of imputations: White, Royston & Wood (2011),
-    Statistics in Medicine 30, 377-399.
+    Statistics in Medicine 30, 377-399. Whether the chains have settled: Gelman & Rubin (1992), Statistical Science 7,
+    457-472, with R-hat above 1.2 and above what chance gives so few draws (`chance_reduction`). With m = 2 this warned
+    in 2 % of 60 simulated surveys (6 items, 12 % missing, settled chains), 1.2 alone in 58 %. Splitting chains of 5
+    draws would leave 2 each.
 
     Examples
     --------
@@ -202,6 +207,7 @@ def impute(
     True
     """
     _check_numbers(m=m, iterations=iterations, donors=donors, seed=seed)
+    refuse_no_table(data, "impute")
     chosen, left_out = _chosen(data, variables)
     wanted = _wanted(data, chosen, impute_not_asked)
     groups = _groups(data)
@@ -230,6 +236,8 @@ def _chosen(data: Data, variables: Sequence[str] | None) -> tuple[pd.DataFrame, 
     frame = frame_of(data)[names].astype(float)
     if np.isinf(frame.to_numpy()).any():
         raise DataError("A variable holds an infinite number. Set it to missing first.")
+    if (frame.abs() > LARGEST).any(axis=None):
+        raise DataError(f"A variable holds a number beyond {LARGEST:g}. Set it to missing, or change its unit, first.")
     constant = [name for name in frame if frame[name].nunique() < 2]
     if variables is not None and any(frame[name].isna().any() for name in constant):
         raise DataError(f"{join_words(constant)}: no answers that vary, so none can be imputed. Leave it out.")
@@ -324,7 +332,7 @@ def _result(
     return Imputations(
         title="Imputed answers",
         note=_note(chains, bool((gaps & ~wanted).any()), isinstance(data, Survey)),
-        findings=(*findings, *_findings(rows)),
+        findings=(*findings, *_findings(rows, chains.means.shape[:2])),
         labels=labels_of(data),
         privacy=privacy_of(data),
         data=data,
@@ -337,9 +345,14 @@ def _result(
     )
 
 
+def _traced(iterations: int) -> int:
+    """Iterations that are looked at, the second half."""
+    return iterations - iterations // 2
+
+
 def _r_hat(trace: Array) -> Array:
     """Scale reduction over the second half of the iterations; missing where that is too short."""
-    half = trace[len(trace) // 2 :]
+    half = trace[-_traced(len(trace)) :]
     return scale_reduction(half) if len(half) >= FEWEST_TRACED else np.full(trace.shape[2], np.nan)
 
 
@@ -349,7 +362,8 @@ def _note(chains: Chains, some_left: bool, is_survey: bool) -> str:
         f"Multiple imputation by chained equations, {METHOD}: {m} imputations, {plural(iterations, 'iteration')}. Each "
         "variable is predicted from all others and from the categories, without interactions.",
         "It is right if answers are missing at random given these; the data cannot show that.",
-        "R-hat compares the chains over the second half of the iterations; near 1 they agree.",
+        "R-hat compares the chains over the second half of the iterations; near 1 they agree, and with few imputations "
+        "it is rough.",
     ]
     parts.append("A dash stands for a count of few respondents, or one it could be computed from.")
     if some_left:
@@ -359,13 +373,17 @@ def _note(chains: Chains, some_left: bool, is_survey: bool) -> str:
     return " ".join(parts)
 
 
-def _findings(rows: pd.DataFrame) -> Iterator[Finding]:
-    apart = list(rows.loc[rows["r_hat"] > APART, "term"])
+def _findings(rows: pd.DataFrame, run: tuple[int, int]) -> Iterator[Finding]:
+    """What to read with care, after a run of so many iterations and imputations."""
+    iterations, m = run
+    known = rows[rows["r_hat"].notna()]
+    by_chance = chance_reduction(_traced(iterations), m, len(known)) if len(known) else APART
+    apart = list(known.loc[known["r_hat"] > max(APART, by_chance), "term"])
     if apart:
         text = (
             f"The chains have not settled for {join_words(apart)}. Raise iterations=, or leave out what repeats others."
         )
-        yield Finding(name="chains_apart", text=text, severity="serious")
+        yield Finding(name="chains_apart", text=text, severity="serious" if m >= ENOUGH_CHAINS else "warning")
     if rows["r_hat"].isna().any():
         text = f"Too few iterations to tell whether the chains have settled. Ask for {2 * FEWEST_TRACED} or more."
         yield Finding(name="chains_too_short", text=text)

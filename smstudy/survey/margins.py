@@ -67,6 +67,7 @@ def read_margins(data: Data, frame: HeadCounts, names: Sequence[str] = ()) -> li
     DataError
         If a variable or a column is not there, a cell is named twice, or a head count is no number of people.
     """
+    _refuse_no_table(frame)
     if isinstance(frame, pd.DataFrame):
         names = _margin_names(frame.columns, names)
         cells = _read_cells(data, frame, names)
@@ -79,6 +80,7 @@ def read_margins(data: Data, frame: HeadCounts, names: Sequence[str] = ()) -> li
 
 def read_joint_margin(data: Data, frame: HeadCounts, names: Sequence[str] = ()) -> Margin:
     """Compare respondents with head counts, one margin for the combinations of all variables."""
+    _refuse_no_table(frame)
     if not isinstance(frame, pd.DataFrame):
         if len(names or list(frame)) != 1:
             raise DataError(
@@ -91,6 +93,19 @@ def read_joint_margin(data: Data, frame: HeadCounts, names: Sequence[str] = ()) 
     joined = cells[names].agg(TIMES.join, axis=1)
     joint = cells.groupby(joined, sort=False)[HEADCOUNT].sum().to_dict()
     return _margin(TIMES.join(names), *_joint_answers([_answers(data, name) for name in names]), joint)
+
+
+def _refuse_no_table(frame: HeadCounts) -> None:
+    """Refuse what is neither a table nor a mapping of mappings, and a table with two columns of one name."""
+    if isinstance(frame, pd.DataFrame):
+        if frame.columns.has_duplicates:
+            twice = frame.columns[frame.columns.duplicated()][0]
+            raise DataError(f'The head counts have more than one column "{twice}". Keep one.')
+    elif not (isinstance(frame, Mapping) and frame and all(isinstance(part, Mapping) for part in frame.values())):
+        raise DataError(
+            f'Head counts are a table with a column "{HEADCOUNT}", or name for each variable its categories and their '
+            'people, such as {"unit": {"Sales": 40, "IT": 60}}. Give one of these.'
+        )
 
 
 def _margin_names(columns: pd.Index, names: Sequence[str]) -> list[str]:
@@ -121,10 +136,10 @@ def _mapped(data: Data, frame: Mapping[str, Mapping[str, float]], name: str) -> 
     if name not in frame:
         raise DataError(f'There are no head counts of "{name}". {did_you_mean(name, frame)}')
     variable = _variable(data, name)
-    counts = {_word(variable, category): _number(count) for category, count in frame[name].items()}
+    counts = {category_word(variable, category): _number(count) for category, count in frame[name].items()}
     if len(counts) < len(frame[name]):
         raise DataError(f'The head counts of "{name}" name a category twice. Keep one number for each.')
-    _refuse_no_people([category for category, count in counts.items() if not 0 <= count < np.inf])
+    _refuse_no_people([category for category, count in counts.items() if not _is_whole(count)])
     return counts
 
 
@@ -133,6 +148,10 @@ def _people(column: pd.Series, cells: pd.DataFrame) -> pd.Series:
     bad = ~(np.isfinite(counts) & (counts >= 0) & (counts % 1 == 0))
     _refuse_no_people([TIMES.join(row) for row in cells.loc[bad].astype(str).to_numpy()])
     return counts
+
+
+def _is_whole(count: float) -> bool:
+    return 0 <= count < np.inf and count % 1 == 0
 
 
 def _number(value: object) -> float:
@@ -144,11 +163,16 @@ def _number(value: object) -> float:
 
 def _refuse_no_people(names: Sequence[str]) -> None:
     if names:
-        raise DataError(f"The head count of {join_words(names[:3])} is no number of people. Correct the head counts.")
+        raise DataError(
+            f"The head count of {join_words(names[:3])} is no number of people. Head counts are whole numbers of "
+            "people: correct them, or multiply shares by the number of all people and round."
+        )
 
 
 def _margin(name: str, codes: Codes, words: Sequence[str], counts: Mapping[str, float]) -> Margin:
     """Number the categories: those of the head counts, of respondents only, not stated."""
+    if not any(counts.values()):
+        raise DataError(f'The head counts of "{name}" have nobody. Correct them, or leave the variable out.')
     known = list(counts)
     extra = sorted(set(words) - {*known, NO_GROUP})
     names = [*known, *extra, *([NO_GROUP] if NO_GROUP in words else [])]
@@ -167,9 +191,11 @@ def _answers(data: Data, name: str) -> tuple[Codes, list[str]]:
     if name not in answers:
         hint = did_you_mean(name, map(str, answers.columns))
         raise DataError(f'The head counts have a column "{name}", but the answers have no such variable. {hint}')
+    if isinstance(answers[name], pd.DataFrame):
+        raise DataError(f'The answers have more than one column "{name}". Keep one.')
     codes, found = pd.factorize(answers[name])
     variable = _variable(data, name)
-    words = [_word(variable, value) for value in found]
+    words = [category_word(variable, value) for value in found]
     if (codes < 0).any():
         codes, words = np.where(codes < 0, len(words), codes), [*words, NO_GROUP]
     return codes.astype(np.intp, copy=False), words
@@ -188,12 +214,21 @@ def _joint_answers(parts: Sequence[tuple[Codes, list[str]]]) -> tuple[Codes, lis
 def _categories(variable: Variable | None, column: pd.Series, name: str) -> list[str]:
     if column.isna().any() or (column.astype(str).str.strip() == "").any():
         raise DataError(f'The head counts leave "{name}" empty in a row. Name the category in every row.')
-    return [_word(variable, value) for value in column]
+    return [category_word(variable, value) for value in column]
 
 
-def _word(variable: Variable | None, value: object) -> str:
-    text = f"{value:g}" if isinstance(value, float) else str(value).strip()
+def category_word(variable: Variable | None, value: object) -> str:
+    """The label of a category by its code, label or other spelling; without a codebook all digits of a number.
+
+    >>> category_word(None, 1234567.0), category_word(None, 2.5)
+    ('1234567', '2.5')
+    """
+    text = _exact(float(value)) if isinstance(value, (float, np.floating)) else str(value).strip()
     return (match_category(variable, text) if variable else None) or text
+
+
+def _exact(number: float) -> str:
+    return str(int(number)) if number.is_integer() else repr(number)
 
 
 def _variable(data: Data, name: str) -> Variable | None:

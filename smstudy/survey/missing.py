@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from smstudy.display import apa, patterns, rules, tables
-from smstudy.display.prose import plural
-from smstudy.errors import DataError, did_you_mean
+from smstudy.display.prose import join_words, plural
+from smstudy.errors import DataError, StudyError, did_you_mean
 from smstudy.inference.incomplete import LittleStatistic, little_statistic
 from smstudy.inference.multiplicity import holm
+from smstudy.privacy import Privacy
 from smstudy.result import Finding, Result
 from smstudy.survey.dataset import Data, Survey, frame_of, labels_of, need_survey, privacy_of
 from smstudy.survey.disclosure import hidden_rows
@@ -42,13 +43,15 @@ COMPLETE, OTHERS = "Nothing missing", "Other combinations"
 LEVEL = 0.05
 LEAST_COMPARED = 10
 ROWS_PER_PATTERN = 5
+LARGEST = 1e100
 CANNOT_TELL, NOT_COMPLETELY_RANDOM = "cannot tell", "not missing completely at random"
 LITTLE_NOTE = (
     "Chi-squared test of equal means in all patterns of missing answers (normal theory, maximum-likelihood "
     "covariance). A large p does not show that answers are missing completely at random. Effect: difference of the "
     "mean, in standard deviations, between those who left the second variable out and those who answered it (the "
     f"clearest with at least {LEAST_COMPARED} each), p after Welch, corrected (Holm) for all pairs. Effect of the "
-    "test: root mean square distance of the means of a pattern from everybody's, without what chance adds."
+    "test: root mean square distance of the means of a pattern from everybody's, in standard deviations, without what "
+    "chance adds; it is a measure of this package, not of the literature."
 )
 
 
@@ -195,10 +198,12 @@ def missing_patterns(survey: Survey, *, variables: Sequence[str] | None = None) 
     Raises
     ------
     DataError
-        If a variable is not there.
+        If a variable is not there, none is named, or there are no respondents.
     """
     survey = need_survey(survey, "missing_patterns")
     names = _existing(survey, variables)
+    if not names or survey.answers.empty:
+        raise DataError("There is nothing to count: name a variable at least, and check that respondents are left.")
     reasons = reasons_of(survey, names)
     lacks = (reasons != ANSWERED).any()
     gaps = reasons.columns[lacks | ~lacks.any()]
@@ -236,12 +241,14 @@ def little_test(data: Data, *, variables: Sequence[str] | None = None) -> Little
     LittleTest
         `statistic` is chi-squared; `ratio` divides it by its degrees of freedom. `effect_size` in `tidy()`: per
         variable the clearest difference of its mean, in standard deviations, between those who left another variable
-        out and those who answered it; in `glance()` that of the whole test.
+        out and those who answered it. In `glance()` that of the whole test, a measure of this package without a source
+        in the literature: the root mean square distance, per answer and in standard deviations, of the means of a
+        pattern from everybody's, less what chance adds. It has no published limits for small and large.
 
     Raises
     ------
     DataError
-        If a variable is not there or no number, nothing is missing, or there are too few rows.
+        If a variable is not there, there twice or no number, nothing is missing, or there are too few rows.
     EstimationError
         If variables determine each other.
 
@@ -249,6 +256,7 @@ def little_test(data: Data, *, variables: Sequence[str] | None = None) -> Little
     ----------
     See `smstudy.inference.incomplete.little_statistic`.
     """
+    refuse_no_table(data, "little_test")
     frame = _numbers(data, variables)
     test = little_statistic(frame.to_numpy())
     policy = privacy_of(data)
@@ -273,6 +281,16 @@ def little_test(data: Data, *, variables: Sequence[str] | None = None) -> Little
             "verdict": verdict,
         },
     )
+
+
+def refuse_no_table(data: object, function: str) -> None:
+    """Refuse what is neither Survey nor DataFrame, and columns that cannot be told apart."""
+    if not isinstance(data, (Survey, pd.DataFrame)):
+        raise StudyError(f"{function}() needs a Survey or a DataFrame, not a {type(data).__name__}.")
+    columns = frame_of(data).columns
+    if columns.has_duplicates:
+        twice = join_words(list(dict.fromkeys(map(str, columns[columns.duplicated()]))))
+        raise DataError(f"Columns with the same name: {twice}. Give every column its own name.")
 
 
 def _existing(survey: Survey, variables: Sequence[str] | None) -> list[str]:
@@ -382,21 +400,42 @@ def _patterns_note(n_whole: int) -> str:
     whole = f" {plural(n_whole, 'variable')} without any gap left out." if n_whole else ""
     return (
         "Reasons as the codebook and the cleaning rules name them. Dropped out: blank after the last item answered, if "
-        f"at least {SHORTEST_TAIL} items follow in the order of the codebook.{whole}"
+        f"at least {SHORTEST_TAIL} items follow in the order of the codebook, or no item answered at all.{whole}"
     )
 
 
 def _break_off_finding(survey: Survey) -> Iterator[Finding]:
-    items, places = _items(survey), break_offs(survey)
-    stopped = places[places < len(items)]
-    if len(stopped) < survey.privacy.min_n:
-        return
-    at = np.bincount(stopped, minlength=len(items))
-    text = f"{len(stopped)} respondents ({len(stopped) / len(places):.0%}) stopped before the end"
-    if at.max() >= survey.privacy.min_n and survey.privacy.allows(len(stopped) - at.max()):
-        label = survey.codebook.labels[items[int(at.argmax())]]
-        text += f', {at.max()} of them before "{label}"'
-    yield Finding(name="broke_off", text=text + ".", severity="info")
+    items, places, privacy = _items(survey), break_offs(survey), survey.privacy
+    at = np.bincount(places[places < len(items)], minlength=len(items))
+    nothing, later = (at[0], at[1:].sum()) if items else (0, 0)
+    said = []
+    if nothing and privacy.allows(nothing):
+        said.append(f"{_respondents(nothing, len(places))} answered no item")
+    if later and privacy.allows(nothing) and _all_steps_told(at, privacy):
+        said.append(f"{_respondents(later, len(places))} stopped before the end{_where_most(survey, items, at)}")
+    if said:
+        yield Finding(name="broke_off", text="; ".join(said) + ".", severity="info")
+
+
+def _respondents(count: int, n: int) -> str:
+    return f"{plural(int(count), 'respondent')} ({count / n:.0%})"
+
+
+def _all_steps_told(at: NDArray[np.intp], privacy: Privacy) -> bool:
+    """Whether the table shows all who dropped out; it hides the last steps where a few took them."""
+    last = 0
+    for n in at.cumsum():
+        last = n if privacy.allows(n - last) else last
+    return bool(last == at.sum())
+
+
+def _where_most(survey: Survey, items: list[str], at: NDArray[np.intp]) -> str:
+    """Name the item before which most stopped, where neither they nor those before or after are a few."""
+    place = 1 + int(at[1:].argmax())
+    parts = at[1:place].sum(), at[place], at[place + 1 :].sum()
+    if not all(survey.privacy.allows(count) for count in parts):
+        return ""
+    return f', {at[place]} of them before "{survey.codebook.labels[items[place]]}"'
 
 
 def _numbers(data: Data, variables: Sequence[str] | None) -> pd.DataFrame:
@@ -413,6 +452,8 @@ def _numbers(data: Data, variables: Sequence[str] | None) -> pd.DataFrame:
     chosen = chosen if variables is not None else chosen.loc[:, chosen.nunique() > 1]
     if np.isinf(chosen.to_numpy()).any():
         raise DataError("A variable holds an infinite number. Set it to missing first.")
+    if (chosen.abs() > LARGEST).any(axis=None):
+        raise DataError(f"A variable holds a number beyond {LARGEST:g}. Set it to missing, or change its unit, first.")
     if chosen.shape[1] < 2 or not chosen.isna().any().any():
         raise DataError("Little's test needs at least two variables, and answers missing in one of them.")
     return chosen

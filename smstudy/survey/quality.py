@@ -15,7 +15,7 @@ from scipy import stats
 
 from smstudy.display import figures
 from smstudy.display.prose import join_words, plural
-from smstudy.errors import DataError, StudyError, did_you_mean
+from smstudy.errors import DataError, SmstudyError, StudyError, did_you_mean
 from smstudy.inference.threads import one_thread
 from smstudy.result import Finding, Result, Rows
 from smstudy.survey.careless import (
@@ -38,7 +38,7 @@ from smstudy.survey.careless import (
 )
 from smstudy.survey.cleaning import flag_name, match_category
 from smstudy.survey.codebook import Variable, answer_range
-from smstudy.survey.dataset import Survey
+from smstudy.survey.dataset import Survey, need_survey
 from smstudy.survey.disclosure import blank
 
 MIN_ITEMS = 6
@@ -52,6 +52,7 @@ ANY = "any"
 CARELESS = "careless"
 DURATION = "duration_seconds"
 MEDIAN = "median_seconds"
+EXAMPLE = {"attention": '{"check_1": "Agree"}', "thresholds": '{"longstring": 10}'}
 ONE_ANSWER, INCONSISTENT, UNUSUAL, FAST, CHECKED = "one answer", "inconsistent", "unusual", "fast", "checked"
 
 
@@ -394,7 +395,8 @@ class QualityCard(Result):
         """The cut-offs that came from these respondents, for `thresholds=` of the next wave's card."""
         values = self.indices.frame
         limits = self.rows.set_index("term")["threshold"].to_dict()
-        found = {name: limits[name] for name in values if INDICES[name].relative and name != "relative_speed"}
+        cuts = {name: limits[name] for name in values if INDICES[name].relative and name != "relative_speed"}
+        found = {name: cut for name, cut in cuts.items() if np.isfinite(cut)}
         if "relative_speed" in values and values["seconds_per_item"].notna().any():
             found[MEDIAN] = float(values["seconds_per_item"].median())
         return found
@@ -446,9 +448,10 @@ def quality_card(
     Raises
     ------
     DataError
-        If there are no respondents or fewer than 2 items, or the right answer of a check is none of its answers.
+        If there is no codebook, no respondent, fewer than 2 items, or the right answer of a check is none of its
+        answers.
     StudyError
-        If a threshold is for no index.
+        If a threshold is for no index or is no finite number.
 
     References
     ----------
@@ -457,6 +460,12 @@ def quality_card(
     25, 407-426. Wood, Harms, Lowman & DeSimone (2017), Social Psychological and Personality Science 8, 454-464. The
     indices: `smstudy.survey.careless`.
     """
+    survey = need_survey(survey, "quality_card")
+    for name, given in {"attention": attention, "thresholds": thresholds}.items():
+        if not isinstance(given or {}, Mapping):
+            raise StudyError(
+                f"{name} is a {type(given).__name__}. Give names and values, such as {name}={EXAMPLE[name]}."
+            )
     cuts = _own_thresholds(thresholds or {})
     items, seconds = _items(survey, attention or {}), _seconds(survey, duration)
     sheet = _sheet(survey, items, seconds, attention or {}, cuts.pop(MEDIAN, None))
@@ -491,7 +500,7 @@ def with_flags(survey: Survey, card: QualityCard) -> Survey:
     DataError
         If the card is about other respondents.
     """
-    flags = card.flags.frame
+    flags, survey = card.flags.frame, need_survey(survey, "with_flags")
     if not flags.index.equals(survey.answers.index):
         raise DataError("The quality card is about other respondents than the survey. Make both from the same answers.")
     columns = flags.astype(float).rename(columns=flag_name)
@@ -587,7 +596,9 @@ def _scored(survey: Survey, items: pd.DataFrame) -> tuple[Floats, tuple[int, ...
 def _failed(survey: Survey, name: str, right: str | float) -> np.ndarray:
     """1 where an attention check was failed, 0 where it was passed, missing where it was not answered."""
     variable, answers = survey.codebook.variable(name), survey.column(name)
-    label = match_category(variable, right if isinstance(right, str) else float(right))
+    if not isinstance(right, str) or (variable.kind == "number" and not variable.categories):
+        right = _number(right, f'The right answer of the check "{name}"', DataError)
+    label = match_category(variable, right)
     if variable.categories and label is None:
         allowed = join_words([category.label for category in variable.categories])
         raise DataError(f'The right answer of the check "{name}" is none of its answers. Allowed: {allowed}.')
@@ -628,7 +639,21 @@ def _own_thresholds(thresholds: Mapping[str, float]) -> dict[str, float]:
     for name in thresholds:
         if name not in (*INDICES, MEDIAN):
             raise StudyError(f'There is no quality index "{name}". {did_you_mean(name, (*INDICES, MEDIAN))}')
-    return {name: float(cut) for name, cut in thresholds.items()}
+    cuts = {name: _number(cut, f'The threshold of "{name}"', StudyError) for name, cut in thresholds.items()}
+    if cuts.get(MEDIAN, 1.0) <= 0:
+        raise StudyError(f"{MEDIAN} is {cuts[MEDIAN]:g}. Seconds per item must be above 0.")
+    return cuts
+
+
+def _number(value: object, what: str, error: type[SmstudyError]) -> float:
+    """Read a setting as a finite number; a sign compared with anything else would silently never be there."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not np.isfinite(number):
+        raise error(f'{what} is "{value}". It must be a finite number, such as 3. Correct it.')
+    return number
 
 
 def _card_rows(flags: pd.DataFrame, limits: Mapping[str, float], own: Mapping[str, float], min_n: int) -> pd.DataFrame:

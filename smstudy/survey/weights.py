@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from numbers import Real
 from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -55,6 +56,8 @@ class Weights(Result):
         What was weighted.
     calibration : Calibration
         How, for the variances of what is estimated with the weights.
+    made_from : tuple of str
+        Variables that decide about the weights: the margins and the weights to begin with.
     n_frame : float
         People in the head counts.
     design_effect : float
@@ -65,6 +68,7 @@ class Weights(Result):
     values: Rows
     data: Data = field(repr=False)
     calibration: Calibration = field(repr=False)
+    made_from: tuple[str, ...] = field(repr=False)
     n_frame: float
     design_effect: float
 
@@ -76,6 +80,19 @@ class Weights(Result):
         survey = need_survey(self.data, "Weights.survey")
         weighted = survey.with_columns(self.values.frame, "weights added")
         return replace(weighted, codebook=_with_weight(survey.codebook))
+
+    def of(self, data: Data) -> Array:
+        """The weights of these respondents, shape (n,); DataError if they are others, or in another order."""
+        mine, theirs = frame_of(self.data), frame_of(data)
+        if not mine.index.equals(theirs.index):
+            raise DataError("The weights are about other respondents. Make them from the same answers.")
+        for name in self.made_from:
+            if not _same_answers(mine[name], theirs.get(name)):
+                raise DataError(
+                    f'The weights were made from other answers to "{name}", or from rows in another order. Make the '
+                    "weights from these data."
+                )
+        return self.calibration.weights
 
     def tidy(self) -> pd.DataFrame:
         """One row per category of each margin: n, head count, both shares, mean weight."""
@@ -136,8 +153,8 @@ def rake(
     data : Survey or DataFrame
         Who answered.
     frame : DataFrame or mapping
-        Head counts: one row per cell, columns named like variables and `headcount`; or a mapping of each variable to
-        its categories and counts (shares will do).
+        Head counts, whole numbers of people: one row per cell, columns named like variables and `headcount`; or a
+        mapping of each variable to its categories and counts.
     margins : sequence of str
         Variables to use; all that the head counts have if left out.
     base : str, optional
@@ -217,7 +234,9 @@ def nonresponse(data: Data, frame: HeadCounts, *, margins: Sequence[str] = ()) -
     NonResponse
         The chi-squared test of equal response in all categories (people asked, by category and response: it allows
         for the share of people who answered), and the R-indicator 1 - 2 S, S being the standard deviation of
-        the response over people, less what chance alone would give. Categories that are hidden count as one in both.
+        the response over people, less what chance alone would give (1 means no difference beyond chance). Categories
+        that are hidden count as one in both. Respondents who do not state a margin count in the response of everybody;
+        for the test and the R-indicator nobody knows their category, so that they count as not having responded there.
 
     References
     ----------
@@ -229,8 +248,8 @@ def nonresponse(data: Data, frame: HeadCounts, *, margins: Sequence[str] = ()) -
     return NonResponse(
         title="Response by group",
         note="Respondents left after cleaning, per head count. Test: do all groups respond alike? R-indicator: 1 if "
-        "they do, lower the more they differ. That hardly any people of a group are missing is shown: it says who "
-        "took part, not what anybody answered.",
+        "there is no difference beyond chance, lower the more they differ. That hardly any people of a group are "
+        "missing is shown: it says who took part, not what anybody answered.",
         findings=_once(finding for _, findings in found for finding in findings),
         labels=labels_of(data),
         privacy=privacy_of(data),
@@ -252,11 +271,12 @@ def _weigh(
     codes, people = [target.margin.codes for target in targets], [target.people for target in targets]
     found = rake_weights(start, codes, people) if trim is None else rake_trimmed(start, codes, people, _limit(trim))
     rows, hidden = _weight_rows(data, targets, found)
+    place = _ordinal(privacy_of(data).min_n)
     return Weights(
         title="Weights by " + join_words([lower_first(_label(data, margin.name)) for margin in margins]),
         note="Shares of respondents and of people. Mean weight: people each respondent of the category stands for. "
-        "Smallest and largest weight: at least as many respondents as a group needs to be shown have it or less, or "
-        "more. The design effect is Kish's: how many times unequal weights alone enlarge a variance.",
+        f"Smallest and largest weight: the {place} smallest and the {place} largest, so that no weight of a few is "
+        "told. The design effect is Kish's: how many times unequal weights alone enlarge a variance.",
         findings=(*_weight_findings(data, margins, targets, found, trim), *hidden),
         labels=labels_of(data),
         privacy=privacy_of(data),
@@ -264,9 +284,28 @@ def _weigh(
         values=Rows(pd.DataFrame({WEIGHT: found.weights}, index=frame_of(data).index)),
         data=data,
         calibration=found,
+        made_from=tuple(dict.fromkeys([*_variables(margins), *([base] if base else [])])),
         n_frame=float(people[0].sum()),
         design_effect=kish_design_effect(found.weights),
     )
+
+
+def _ordinal(number: int) -> str:
+    """Write 5 as 5th."""
+    last = 0 if number % 100 in (11, 12, 13) else number % 10
+    return str(number) + {1: "st", 2: "nd", 3: "rd"}.get(last, "th")
+
+
+def _variables(margins: Sequence[Margin]) -> list[str]:
+    return [name for margin in margins for name in margin.name.split(TIMES)]
+
+
+def _same_answers(mine: pd.Series, theirs: pd.Series | pd.DataFrame | None) -> bool:
+    """Say whether answers are the same; gaps may have been filled since, as by imputation."""
+    stated = mine.notna().to_numpy()
+    if not isinstance(theirs, pd.Series) or theirs.isna().to_numpy()[stated].any():
+        return False
+    return bool((mine.to_numpy(object)[stated] == theirs.to_numpy(object)[stated]).all())
 
 
 def _base_weights(data: Data, base: str) -> Array:
@@ -281,15 +320,17 @@ def weight_column(data: Data, name: str) -> Array:
     answers = frame_of(data)
     if name not in answers:
         raise DataError(f'There is no variable or score "{name}". {did_you_mean(name, map(str, answers.columns))}')
-    weights = pd.to_numeric(answers[name], errors="coerce").to_numpy(float)
+    if isinstance(answers[name], pd.DataFrame):
+        raise DataError(f'The answers have more than one column "{name}". Keep one.')
+    weights = pd.to_numeric(answers[name], errors="coerce").to_numpy(float, na_value=np.nan)
     if not (np.isfinite(weights) & (weights > 0)).all():
         raise DataError(f'"{name}" must give every respondent a weight above 0. Exclude the others with a rule first.')
     return weights
 
 
 def _limit(trim: float) -> float:
-    if not trim > 1:
-        raise DataError(f"trim = {trim:g} is too low: the mean weight is 1. Use a limit above 1, such as 5.")
+    if not (isinstance(trim, Real) and 1 < trim < np.inf):
+        raise DataError(f"trim = {trim!r} is no limit: it is a number of times the mean weight, above 1, such as 5.")
     return float(trim)
 
 
@@ -301,18 +342,25 @@ def _target(margin: Margin, base: Array, missing: Missing) -> Target:
             f'Some respondents do not state "{margin.name}". Say missing="keep", so that they keep their share, leave '
             "the margin out, or exclude them with a rule."
         )
-    unknown = np.isnan(margin.headcounts) & ~silent
-    if unknown.any() or (margin.headcounts[margin.respondents > 0] == 0).any():
-        wrong = unknown | ((margin.headcounts == 0) & (margin.respondents > 0))
-        names = [name for name, lacks in zip(margin.categories, wrong, strict=True) if lacks]
-        raise DataError(
-            f'There are respondents in {join_words(names[:5])} ("{margin.name}"), where the head counts have nobody. '
-            "Correct the head counts, or recode the answers with a rule."
-        )
+    _refuse_respondents_in(margin, np.isnan(margin.headcounts) & ~silent | _nobody(margin))
     sums = np.bincount(margin.codes, weights=base, minlength=len(silent))
     kept = sums[silent].sum() / sums.sum()
     total = np.nansum(margin.headcounts)
     return Target(margin, np.where(silent, kept * total, np.nan_to_num(margin.headcounts) * (1 - kept)))
+
+
+def _nobody(margin: Margin) -> NDArray[np.bool_]:
+    """Categories with respondents and a head count of 0."""
+    return (margin.headcounts == 0) & (margin.respondents > 0)
+
+
+def _refuse_respondents_in(margin: Margin, wrong: NDArray[np.bool_]) -> None:
+    names = [name for name, lacks in zip(margin.categories, wrong, strict=True) if lacks]
+    if names:
+        raise DataError(
+            f'There are respondents in {join_words(names[:5])} ("{margin.name}"), where the head counts have nobody. '
+            "Correct the head counts, or recode the answers with a rule."
+        )
 
 
 def _refuse_different_totals(targets: Sequence[Target]) -> None:
@@ -417,28 +465,36 @@ def _weight_findings(
     if silent:
         text = f"Respondents who do not state {join_words(silent)} keep their share, as if they were like the others."
         said.append(Finding(name="margin_not_stated", text=text))
-    if found.weights.max() > EXTREME * found.weights.mean():
-        text = (
-            f"At least one weight is more than {EXTREME:g} times the mean: few respondents speak for many people. Trim "
-            "the weights, or put categories together."
-        )
-        said.append(Finding(name="extreme_weights", text=text))
+    said.extend(extreme_weights(found.weights))
     if trim is not None:
         text = f"No weight exceeds {trim:g} times the mean; the head counts are still met."
         said.append(Finding(name="weights_trimmed", text=text, severity="info"))
     return said
 
 
+def extreme_weights(weights: Array) -> tuple[Finding, ...]:
+    """A finding if a weight is many times the mean weight."""
+    if weights.max() <= EXTREME * weights.mean():
+        return ()
+    text = (
+        f"At least one weight is more than {EXTREME:g} times the mean: few respondents speak for many people. Trim "
+        "the weights, or put categories together."
+    )
+    return (Finding(name="extreme_weights", text=text),)
+
+
 def _nonresponse_rows(data: Data, margin: Margin) -> tuple[pd.DataFrame, tuple[Finding, ...]]:
+    _refuse_respondents_in(margin, _nobody(margin))
     n, people = margin.respondents.astype(float), margin.headcounts
     rows = pd.DataFrame({
         "term": margin.name, "group": margin.categories, "n_frame": people, "n": n,
         "response": np.divide(n, people, out=np.full(len(n), np.nan), where=people > 0),
-        "share": n / n.sum(), "share_frame": people / np.nansum(people),
+        "share": n / max(n.sum(), 1), "share_frame": people / np.nansum(people),
     })  # fmt: skip
     closed = _hidden(data, margin)
     shown = blank(rows, closed, ["n_frame", "n", "response", "share", "share_frame"]).assign(hidden=closed)
     top, findings = _everybody(margin, closed)
+    findings += _not_stated(data, margin)
     table = pd.concat([pd.DataFrame([top]), shown], ignore_index=True)
     hidden = _hidden_finding(closed, privacy_of(data))
     return table.reindex(columns=RESPONSE_COLUMNS).assign(hidden=table["hidden"]), (*findings, *hidden)
@@ -471,6 +527,16 @@ def _everybody(margin: Margin, closed: NDArray[np.bool_]) -> tuple[dict[str, obj
     few = min(people * n.sum() / people.sum()) < EXPECTED or min(people * (1 - n.sum() / people.sum())) < EXPECTED
     text = f'"{margin.name}": fewer than {EXPECTED:g} are expected somewhere, so the test of equal response is rough.'
     return top | test._asdict(), [Finding(name="few_expected", text=text, severity="info")] if few else []
+
+
+def _not_stated(data: Data, margin: Margin) -> list[Finding]:
+    if NO_GROUP not in margin.categories:
+        return []
+    text = (
+        f"Respondents who do not state {_label(data, margin.name)} count in the response of everybody. The test and "
+        "the R-indicator, which need the group, count them as people who did not respond."
+    )
+    return [Finding(name="margin_not_stated", text=text)]
 
 
 class ResponseTest(NamedTuple):

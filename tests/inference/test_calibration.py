@@ -119,7 +119,7 @@ def test_a_limit_nothing_exceeds_changes_nothing():
 
 def test_a_limit_that_cannot_be_met_is_refused():
     unit = np.array([0] * 9 + [1])
-    with pytest.raises(EstimationError, match="Raise the limit"):
+    with pytest.raises(EstimationError, match="found no weights .* Try a larger limit"):
         rake_trimmed(np.ones(10), [unit], [np.array([50.0, 50.0])], 3.0)
     with pytest.raises(EstimationError, match="below the mean"):
         trim_weights(np.array([1.0, 3.0]), 1.5)

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from smstudy.errors import EstimationError
-from smstudy.inference.imputation import chained_equations, nearest, scale_reduction
+from smstudy.inference.imputation import chained_equations, chance_reduction, nearest, scale_reduction
 from smstudy.inference.least_squares import least_squares
 from smstudy.inference.pooling import pool_estimates
 
@@ -160,6 +160,12 @@ def test_scale_reduction_is_near_one_for_chains_of_one_kind_and_large_for_others
     trace[:, :, 1] += 3 * np.arange(20)
     same, apart = scale_reduction(trace)
     assert same == pytest.approx(1, abs=0.05) and apart > 5  # 1000 independent draws
+
+
+def test_settled_chains_exceed_the_limit_of_chance_in_one_of_a_hundred():
+    traces = np.random.default_rng(3).normal(size=(5, 2, 20_000))
+    exceeded = (scale_reduction(traces) > chance_reduction(5, 2, 1)).mean()
+    assert exceeded == pytest.approx(0.01, abs=0.0025)  # 3.5 standard errors of a share of 20,000
 
 
 def test_columns_that_cannot_be_predicted_are_refused_by_name():

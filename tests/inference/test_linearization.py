@@ -13,6 +13,7 @@ from smstudy.errors import DataError, EstimationError
 from smstudy.inference.calibration import rake_weights
 from smstudy.inference.linearization import (
     Sampling,
+    check_level,
     degrees_of_freedom,
     linearized_covariance,
     linearized_means,
@@ -273,3 +274,29 @@ def test_gaps_and_empty_subpopulations_are_refused():
         linearized_means(np.array([[1.0], [np.nan], [2.0]]), made)
     with pytest.raises(EstimationError, match="Nobody"):
         linearized_means(np.ones((3, 1)), made, np.zeros(3, dtype=bool))
+
+
+def test_a_single_cluster_has_no_error_but_a_stratum_asked_in_full_has_none_to_make():
+    x = np.array([[0.1], [0.7], [0.2], [0.5]])
+    one = {"weights": np.ones(4), "clusters": np.zeros(4, dtype=int), "lonely": "adjust"}
+    assert np.isnan(linearized_means(x, Sampling(**one)).std_error[0])
+    assert linearized_means(x, Sampling(**one, population=np.ones(4))).std_error[0] == 0
+    two = Sampling(weights=np.ones(4), clusters=np.array([0, 0, 1, 1]))
+    assert np.isnan(linearized_means(x, two, np.array([True, True, False, False])).std_error[0])
+
+
+def test_a_constant_has_no_design_effect():
+    x = np.column_stack([np.full(9, 0.1), np.full(9, 1e9 + 0.1), np.arange(9.0)])
+    made = Sampling(weights=np.arange(1.0, 10) / 7)
+    deff = mean_design_effects(x, made, linearized_means(x, made), with_replacement=True)
+    assert np.isnan(deff).tolist() == [True, True, False]
+
+
+def test_words_and_levels_that_are_not_known_are_refused():
+    with pytest.raises(DataError, match="Allowed: adjust, refuse"):
+        Sampling(weights=np.ones(3), lonely="average")
+    found = linearized_means(np.arange(4.0)[:, None], Sampling(weights=np.ones(4)))
+    for level in ("0.9", 95, 0, 1, np.nan, True, None):
+        with pytest.raises(DataError, match="between 0 and 1"):
+            t_interval(found, conf_level=level)
+    check_level(np.float64(0.9))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from smstudy.errors import EstimationError
 from smstudy.inference.least_squares import least_squares
@@ -91,11 +92,46 @@ def test_a_test_of_one_term_is_its_squared_t():
     assert statistic == pytest.approx((pooled.estimate / pooled.std_error).item() ** 2, rel=1e-12)  # algebra
 
 
+@pytest.mark.parametrize("m", [2, 3, 5, 8])
+@pytest.mark.parametrize("df_complete", [12.0, np.inf])
+def test_a_test_of_one_term_has_the_p_of_its_t_test(m, df_complete):
+    estimates = np.random.default_rng(m).normal(1.0, 0.3, size=(m, 1))
+    pooled = pool_estimates(estimates, np.full((m, 1, 1), 0.2), df_complete)
+    _, _, df, p = pooled_wald(pooled, m, df_complete)
+    t = (pooled.estimate / pooled.std_error).item()
+    assert df == pytest.approx(pooled.df.item(), rel=1e-12)  # the same formula
+    assert p == pytest.approx(2 * stats.t.sf(abs(t), pooled.df.item()), rel=1e-10)  # F(1, df) is t squared
+
+
+def test_a_joint_test_never_has_more_degrees_of_freedom_than_the_complete_data():
+    rng = np.random.default_rng(7)
+    for m, k in ((4, 2), (3, 3), (5, 4)):
+        estimates = 1 + 0.05 * rng.normal(size=(m, k))
+        pooled = pool_estimates(estimates, np.array([np.eye(k)] * m))
+        assert pooled_wald(pooled, m, 30.0)[2] < 30.0
+
+
+@pytest.mark.parametrize(("m", "k"), [(2, 2), (3, 2), (2, 3), (2, 4)])
+def test_too_few_imputations_for_a_joint_test_are_refused_with_how_many_are_enough(m, k):
+    rng = np.random.default_rng(1)
+    with pytest.raises(EstimationError, match="too few to test") as refused:
+        pooled_wald(pool_estimates(rng.normal(size=(m, k)), np.array([np.eye(k)] * m)), m, 50.0)
+    enough = int(str(refused.value).split("m = ")[1].split()[0])
+    assert k * (enough - 1) > 4 >= k * (enough - 2)
+
+
+def test_too_few_degrees_of_freedom_for_a_joint_test_are_refused():
+    rng = np.random.default_rng(1)
+    pooled = pool_estimates(rng.normal(size=(5, 2)), np.array([np.eye(2)] * 5))
+    with pytest.raises(EstimationError, match="4 degrees of freedom.*cannot be tested together"):
+        pooled_wald(pooled, 5, 4.0)
+
+
 def test_a_test_with_few_imputations_or_without_missing_information_exists():
     same = pool_estimates(np.ones((2, 2)), np.array([np.eye(2)] * 2))
     assert pooled_wald(same, 2, 12.0)[2] == 12.0
     few = pool_estimates(np.array([[1.0, 2.0], [1.5, 1.0]]), np.array([np.eye(2)] * 2))
-    assert np.isfinite(pooled_wald(few, 2, 12.0)).all()
+    assert np.isfinite(pooled_wald(few, 2)).all()
     assert np.isfinite(pooled_wald(pool_estimates(np.eye(4), np.array([np.eye(4)] * 4)), 4)[2])
 
 

@@ -235,3 +235,95 @@ def test_every_picture_is_drawn():
     for result in (weighted_means(data, ["use", "role"]), weighted_means(data, ["use"], by="unit")):
         assert result.plot().get_title(loc="left")
         assert result.alt_text()
+
+
+def test_weights_of_shuffled_rows_are_refused():
+    data = survey("A" * 20 + "B" * 20).answers
+    weights = rake(data, {"unit": {"A": 30, "B": 90}})
+    with pytest.raises(DataError, match="rows in another order"):
+        weighted_means(data.sample(frac=1, random_state=2).reset_index(drop=True), ["use"], weights=weights)
+
+
+def test_a_constant_has_no_effective_n():
+    row = weighted_means(pd.DataFrame({"x": np.full(12, 0.1), "w": np.arange(1.0, 13)}), ["x"], weights="w").tidy()
+    assert row[["deff", "n_effective"]].isna().all(axis=None)
+
+
+def test_one_respondent_who_speaks_for_all_is_named():
+    data = pd.DataFrame({"x": np.linspace(1, 5, 60), "w": np.r_[1e6, np.ones(59)]})
+    found = weighted_means(data, ["x"], weights="w")
+    assert "extreme_weights" in {finding.name for finding in found.findings}
+    assert np.isnan(found.tidy()["n_effective"].iloc[0])
+
+
+def test_an_effective_n_above_n_needs_strata_asked_nearly_in_full():
+    use = np.r_[np.linspace(1, 5, 10), np.linspace(2, 4, 10)]
+    data = survey("A" * 10 + "B" * 10, use=use)
+    found = weighted_means(data, ["use"], strata="unit", population={"unit": {"A": 10, "B": 11}})
+    assert found.tidy()["n_effective"].iloc[0] > 20 and "asked nearly in full" in found.note
+    plain = weighted_means(data, ["use"])
+    assert plain.tidy()["n_effective"].iloc[0] == pytest.approx(20, rel=1e-12)  # rounding only
+    assert "effective n" not in plain.note
+    part = weighted_means(survey("A" * 10 + "B" * 10, use=np.r_[np.nan, use[1:]]), ["use"], by="unit").tidy()
+    assert part["n_effective"].tolist() == part["n"].tolist()  # a gap or a group alone loses nobody
+    weights = rake(data.answers, {"role": data.answers["role"].value_counts().to_dict()})
+    fixed = weighted_means(data, ["role"], weights=weights).tidy()
+    assert fixed["n_effective"].isna().all()  # the head counts fix these shares
+
+
+def test_zeros_and_ones_are_shares():
+    active = np.r_[np.ones(57), np.zeros(6), np.nan]
+    found = weighted_means(pd.DataFrame({"active": active}), ["active"])
+    rows = found.tidy().set_index("answer")
+    assert rows.loc["1", "estimate"] == pytest.approx(57 / 63, rel=1e-12) and rows.loc["1", "conf_high"] < 1
+    assert rows.loc["1", "n"] == 63 and "logit" in found.note and "Means" not in found.note
+    few = weighted_means(pd.DataFrame({"active": active[:60]}), ["active"]).tidy()
+    assert few["hidden"].all()  # three zeros
+
+
+def test_a_gap_in_the_strata_is_refused():
+    for how in ({"strata": "unit"}, {"clusters": "unit"}):
+        with pytest.raises(DataError, match='have no "unit"'):
+            weighted_means(survey(["A"] * 10 + ["B"] * 10 + [None] * 10), ["use"], **how)
+
+
+def test_a_single_cluster_has_no_standard_error():
+    row = weighted_means(survey("A" * 20), ["use"], clusters="unit", lonely="adjust").tidy().iloc[0]
+    assert row["df"] == 0 and row[["std_error", "conf_low", "deff"]].isna().all() and row["estimate"] > 0
+
+
+@pytest.mark.parametrize(
+    ("how", "match"),
+    [
+        ({"conf_level": "0.9"}, "between 0 and 1"),
+        ({"conf_level": 95}, "between 0 and 1"),
+        ({"lonely": "average"}, "Allowed: adjust, refuse"),
+        ({"population": np.nan}, "no number of people"),
+        ({"population": np.inf}, "no number of people"),
+        ({"population": -40}, "no number of people"),
+        ({"population": True}, "no number of people"),
+        ({"weights": pd.Series(np.ones(20))}, "Weights are what rake"),
+        ({"weights": "role"}, "above 0"),
+        ({"weights": 3}, "Weights are what rake"),
+    ],
+)
+def test_wrong_options_are_one_line(how, match):
+    with pytest.raises(DataError, match=match):
+        weighted_means(survey("A" * 10 + "B" * 10), ["use"], **how)
+
+
+def test_a_population_may_be_a_numpy_number():
+    data = survey("A" * 20)
+    ours, theirs = (weighted_means(data, ["use"], population=n).tidy() for n in (np.int64(40), 40.0))
+    assert ours.equals(theirs)
+
+
+def test_columns_that_cannot_be_used_are_refused_in_words():
+    answers = pd.DataFrame({"none": pd.Series([None] * 9, dtype=object), "x": np.arange(9.0)})
+    with pytest.raises(DataError, match='Nobody answered "none"'):
+        weighted_means(answers, ["none"])
+    with pytest.raises(DataError, match='more than one column "x"'):
+        weighted_means(pd.concat([answers, answers[["x"]]], axis=1), ["x"])
+    with pytest.raises(DataError, match="as a list"):
+        weighted_means(answers, "x")
+    assert len(weighted_means(answers.astype({"x": "Int64"}), ["x", "x"]).tidy()) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
@@ -12,6 +13,7 @@ import pytest
 
 from smstudy.errors import EstimationError, StudyError
 from smstudy.inference.means import mean_interval
+from smstudy.models.estimates import weighted_means
 from smstudy.models.groups import by_group, changes
 from smstudy.models.pooled import pool
 from smstudy.models.regression import regress
@@ -126,6 +128,56 @@ def test_the_analysis_without_imputation_stands_next_to_it(given):
     np.testing.assert_allclose(table["complete_low"], pairs["conf_low"], rtol=1e-12)  # the same interval
 
 
+def test_the_test_of_one_term_is_the_row_of_that_term(given):
+    for m in (2, 5):
+        few = replace(given, m=m, values={name: values[:m] for name, values in given.values.items()})
+        result = pool(few, lambda data: regress("y ~ z", data))
+        row = result.tidy().set_index("term").loc["z"]
+        glance = result.glance()
+        assert glance["statistic"] == pytest.approx(row["statistic"] ** 2, rel=1e-10)  # F(1, df) is t squared
+        assert [glance["df_residual"], glance["p_value"]] == pytest.approx([row["df"], row["p_value"]], rel=1e-10)
+
+
+def test_too_few_imputations_give_no_test_of_all_terms_but_the_reason(given):
+    few = replace(given, m=2, values={name: values[:2] for name, values in given.values.items()})
+    result = pool(few, lambda data: regress("y ~ x + z", data))
+    assert not {"statistic", "df", "df_residual", "p_value"} & set(result.glance())
+    found = [finding.text for finding in result.findings if finding.name == "not_tested_together"]
+    assert len(found) == 1 and "Use m = 4 or more" in found[0] and result.tidy()["p_value"].notna().all()
+
+
+def with_tools(given):
+    """A tool that everybody but a few names."""
+    tool = np.where(np.arange(len(given.data)) < 6, "Mail", "Chat")
+    return replace(given, data=given.data.assign(tool=tool))
+
+
+def test_shares_have_logit_intervals_and_tell_their_answers(given):
+    result = pool(with_tools(given), lambda data: weighted_means(data, ["tool"]))
+    table, single = result.tidy(), weighted_means(with_tools(given).data, ["tool"]).tidy()
+    for name in ("conf_low", "conf_high"):
+        assert table[name].between(0, 1).all() and table[f"complete_{name[5:]}"].between(0, 1).all()
+        gap = np.abs(np.log(table[name] / (1 - table[name])) - np.log(single[name] / (1 - single[name])))
+        assert gap.max() < 0.01  # the tool has no gaps; only Barnard-Rubin's degrees of freedom differ
+    assert {"Mail", "Chat"} <= {cell for row in result.table().rows for cell in row}
+    assert set(result.drawn()["term"]) == {"Mail", "Chat"} and "logit" in result.note
+    other = pool(with_tools(given), lambda data: weighted_means(data, ["tool"]), conf_level=0.999).tidy()
+    assert other[["conf_low", "complete_low"]].min(axis=None) > 0
+
+
+def test_means_and_shares_are_not_tested_against_zero(given):
+    analyses = (lambda data: weighted_means(data, ["tool", "y"]), lambda data: describe(data, ["y"]))
+    for analysis in analyses:
+        assert not {"statistic", "p_value"} & set(pool(with_tools(given), analysis).tidy())
+    assert {"statistic", "p_value"} <= set(pool(given, lambda data: correlate(data, ["y", "z"])).tidy())
+
+
+def test_fmi_where_nothing_is_missing_is_explained(given):
+    result = pool(given, lambda data: describe(data, ["x", "y"]))
+    row = result.tidy().set_index("term").loc["x"]
+    assert row["fmi"] == pytest.approx(2 / (row["df"] + 3), rel=1e-12) and "also where none is" in result.note  # by def
+
+
 def test_equal_imputations_change_nothing_but_the_degrees_of_freedom(given):
     same = Imputations(
         title="Same", data=given.data, values={k: np.repeat(v[:1], 3, axis=0) for k, v in given.values.items()},
@@ -211,6 +263,8 @@ def test_what_is_no_analysis_or_no_imputation_is_refused():
     imputed = impute(survey_of(), m=2, seed=1)
     with pytest.raises(StudyError, match="gave a float, not a result"):
         pool(imputed, lambda s: 1.0)
+    with pytest.raises(StudyError, match="is a Description, not a function"):
+        pool(imputed, describe(survey_of(), ["a"]))
     with pytest.raises(StudyError, match="needs imputations"):
         pool(survey_of(), lambda s: describe(s, ["a"]))
     with pytest.raises(StudyError, match="conf_level"):

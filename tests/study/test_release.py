@@ -310,7 +310,6 @@ def test_both_waves_of_a_report_are_remembered_and_guarded(study, respondents):
     assert outcome.code == 13 and len(outcome.lines) == 1
 
 
-@pytest.mark.xfail(reason="a run does not record what it hid", strict=True)
 def test_a_run_made_before_a_release_is_held_against_it(once, respondents):
     case, first = once.folder / "runs" / "nowhere-ltd-wave-1", once.text()
     earlier = (case / "latest").read_text(encoding="utf-8")

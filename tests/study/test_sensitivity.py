@@ -12,7 +12,7 @@ from smstudy.models.groups import by_group
 from smstudy.models.regression import regress
 from smstudy.privacy import Privacy
 from smstudy.scales.scoring import score
-from smstudy.study.sensitivity import CHANGES, STAYS, TOO_FEW, sensitivity
+from smstudy.study.sensitivity import CHANGES, NOBODY, STAYS, TOO_FEW, sensitivity
 from smstudy.survey.codebook import Codebook
 from smstudy.survey.dataset import Survey
 
@@ -92,7 +92,21 @@ def test_the_terms_of_an_analysis_are_those_of_two_runs():
     assert line.loc["support", "verdict"] == STAYS
 
 
-@pytest.mark.parametrize("flagged", [0, 1, 4])
+def test_nobody_flagged_is_said():
+    line = sensitivity(survey(flagged=0), "flag_any")
+    assert set(line.shown()["verdict"]) == {NOBODY} and line.glance() == {"verdict": NOBODY}
+    assert [finding.name for finding in line.findings] == ["nobody_left_out"]
+
+
+@pytest.mark.parametrize("kind", ["boolean", "Float64", object])
+def test_a_flag_may_be_of_any_kind_of_number(kind):
+    data = survey()
+    flag = (data.answers["flag_any"] > 0).astype(kind)
+    flag[299] = None if kind is object else pd.NA
+    pd.testing.assert_frame_equal(sensitivity(data, flag).tidy(), sensitivity(data, "flag_any").tidy())
+
+
+@pytest.mark.parametrize("flagged", [1, 4])
 def test_few_flagged_are_not_told_apart(flagged):
     line = sensitivity(survey(flagged=flagged), "flag_any")
     shown = line.shown()
@@ -147,6 +161,10 @@ def test_a_series_of_flags_does_the_same_as_the_column():
         ({"flagged": pd.Series([True, False])}, "one value per row"),
         ({"scores": ["usage"]}, 'Did you mean "use"'),
         ({"analysis": lambda data: score(data)}, "has no estimate"),
+        ({"analysis": lambda data: data.answers}, "gave a DataFrame and no Result"),
+        ({"analysis": lambda data: None}, "gave a NoneType and no Result"),
+        ({"flagged": "unit"}, "words or dates"),
+        ({"flagged": [True] * 300}, "flag is a list"),
         ({"flagged": "use1"}, "Everybody is flagged"),
     ],
 )

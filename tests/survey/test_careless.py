@@ -190,3 +190,47 @@ def test_indices_do_not_change_when_all_answers_move_by_one(rows):
     items = np.array(rows, dtype=float)
     for index in (longstring, average_string, lambda x: even_odd(x, [2, 2, 3]), person_total):
         assert index(items + 1) == pytest.approx(index(items), abs=1e-9, nan_ok=True)  # rounding of means
+
+
+EVERY = {
+    "longstring": longstring,
+    "average_string": average_string,
+    "response_variability": response_variability,
+    "zero_variance": zero_variance,
+    "straight_share": lambda items: straight_share(items, [range(items.shape[1])]),
+    "no_batteries": lambda items: straight_share(items, []),
+    "contradictions": lambda items: contradictions(items, [range(items.shape[1])], [3.0]),
+    "even_odd": lambda items: even_odd(items, [items.shape[1] // 2, items.shape[1] - items.shape[1] // 2]),
+    "person_total": person_total,
+    "missing_share": missing_share,
+    "seconds_per_item": lambda items: seconds_per_item(items, np.ones(len(items))),
+    "relative_speed": lambda items: relative_speed(items, np.ones(len(items))),
+    "failed_checks": failed_checks,
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("shape", [(0, 5), (5, 0), (0, 0), (1, 1)])
+@pytest.mark.parametrize("name", EVERY)
+def test_nobody_or_no_item_gives_a_value_per_row_and_no_warning(name, shape):
+    for fill in (2.0, np.nan):
+        assert EVERY[name](np.full(shape, fill)).shape == (shape[0],)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("shape", [(0, 5), (5, 0), (0, 0), (1, 1)])
+@pytest.mark.parametrize("index", [mahalanobis, psychometric_synonyms])
+def test_indices_that_need_correlations_refuse_empty_answers(index, shape):
+    with pytest.raises(DataError):
+        index(np.full(shape, 2.0))
+
+
+@pytest.mark.parametrize("high", [True, False])
+def test_sides_wholly_apart_have_an_area_and_no_interval(high):
+    area = area_under_curve(np.arange(10.0), (np.arange(10) >= 5) == high)
+    assert area.estimate == float(high) and np.isnan(area[1:]).all()
+
+
+def test_a_curve_needs_two_of_each_side():
+    with pytest.raises(DataError, match="at least 2"):
+        area_under_curve(np.arange(4.0), np.arange(4) > 2)

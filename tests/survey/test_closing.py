@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from smstudy.errors import DisclosureError
-from smstudy.survey.closing import close_groups, refuse_small_difference, shown_sets
+from smstudy.survey.closing import close_groups, few_gaps, on_one_base, refuse_small_difference, shown_sets
 from smstudy.survey.codebook import Codebook
 from smstudy.survey.dataset import Survey
 from smstudy.survey.disclosure import ALL, hidden_groups
@@ -118,3 +118,45 @@ def test_a_second_cut_that_differs_by_few_is_refused():
 def test_closing_changes_no_answer():
     later = survey([*LARGE, "g0", "g0", *["g1"] * 5])
     assert close_groups(later, ["unit"], known=known(survey(LARGE))).answers is later.answers
+
+
+TWO = [{"value": 1, "label": "no"}, {"value": 2, "label": "yes"}]
+
+
+def scored(**scores) -> Survey:
+    """A survey with the scores given; missing answers are None."""
+    variables = [{"name": f"{name}{i}", "kind": "item", "categories": TWO} for name in scores for i in (1, 2)]
+    scales = [{"name": name, "items": [f"{name}1", f"{name}2"]} for name in scores]
+    book = Codebook.model_validate({"title": "t", "variables": variables, "scales": scales})
+    frame = pd.DataFrame({name: np.asarray(values, dtype=float) for name, values in scores.items()})
+    return Survey(answers=frame, codebook=book, missing=pd.DataFrame(columns=["row", "variable", "reason"]))
+
+
+def test_a_few_who_alone_lack_a_score_are_left_out_of_all_tables():
+    survey = scored(use=[1.0] * 28 + [np.nan] * 2, trust=[2.0] * 30)
+    assert few_gaps(survey).sum() == 2
+    kept = on_one_base(survey)
+    assert len(kept.answers) == 28 and [finding.name for finding in kept.findings] == ["few_gaps"]
+
+
+def test_many_who_lack_a_score_stay():
+    survey = scored(use=[1.0] * 25 + [np.nan] * 5, trust=[2.0] * 30)
+    assert on_one_base(survey) is survey
+
+
+def test_a_few_who_have_one_score_and_lack_another_are_left_out_too():
+    nothing = np.nan
+    survey = scored(use=[1.0] * 22 + [nothing] * 8, trust=[2.0] * 24 + [nothing] * 6)
+    out = few_gaps(survey)
+    assert out.to_numpy().nonzero()[0].tolist() == [22, 23]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_on_one_base_no_two_tables_differ_by_few(seed):
+    rng = np.random.default_rng(seed)
+    holes = rng.random((200, 4)) < rng.uniform(0, 0.06, 4)
+    survey = on_one_base(scored(**{f"s{i}": np.where(holes[:, i], np.nan, 1.0) for i in range(4)}))
+    lacks = survey.answers.isna()
+    some = lacks.any(axis=1)
+    differences = [(lacks[name].sum(), (some & ~lacks[name]).sum()) for name in lacks]
+    assert all(n == 0 or n >= survey.privacy.min_n for pair in differences for n in pair)

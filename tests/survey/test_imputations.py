@@ -130,6 +130,19 @@ def test_chains_that_keep_apart_are_a_finding():
     frame.loc[lost[:160], "y"] = np.nan
     found = {finding.name for finding in impute(frame, m=10, seed=1).findings}
     assert "chains_apart" in found and "much_missing" in found
+    for m, severity in ((5, "warning"), (10, "serious")):
+        apart = [finding for finding in impute(frame, m=m, seed=1).findings if finding.name == "chains_apart"]
+        assert [finding.severity for finding in apart] == [severity]
+
+
+def test_settled_chains_are_hardly_ever_a_finding():
+    rng = np.random.default_rng(0)
+    warned = 0
+    for seed in range(30):
+        x = rng.normal(size=(200, 1)) + 0.8 * rng.normal(size=(200, 5))
+        frame = pd.DataFrame(x, columns=list("abcde")).mask(rng.random(x.shape) < 0.12)
+        warned += "chains_apart" in {finding.name for finding in impute(frame, m=2, seed=seed).findings}
+    assert warned <= 3  # 1 in 100 by design; more than 3 of 30 has a chance of 0.0002
 
 
 def test_too_few_iterations_to_judge_are_a_finding():
@@ -157,6 +170,12 @@ def test_what_cannot_be_imputed_is_refused_with_what_to_do():
         impute(survey, variables=["q1", "q4"], seed=1)
     with pytest.raises(DataError, match="nothing to impute"):
         impute(survey_of(blank=0), seed=1)
+    with pytest.raises(DataError, match="beyond 1e"):
+        impute(pd.DataFrame({"x": [1.0, 1e200, np.nan], "y": [1.0, 2.0, 3.0]}), seed=1)
+    with pytest.raises(DataError, match="same name: x"):
+        impute(pd.DataFrame([[1.0, 2.0], [np.nan, 3.0]], columns=["x", "x"]), seed=1)
+    with pytest.raises(StudyError, match="needs a Survey or a DataFrame, not a dict"):
+        impute({"x": [1.0, None]}, seed=1)
     with pytest.raises(DataError, match="infinite"):
         impute(pd.DataFrame({"x": [1.0, np.inf, np.nan], "y": [1.0, 2.0, 3.0]}), seed=1)
     for name, value in (("m", 1), ("iterations", 0), ("donors", 0), ("m", 2.5), ("seed", -1)):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
 
-from smstudy.errors import DataError
+from smstudy.errors import DataError, StudyError
 from smstudy.survey.codebook import Category, Codebook, Scale, Variable
 from smstudy.survey.dataset import Survey
 from smstudy.survey.missing import (
@@ -165,6 +167,40 @@ def test_where_most_stopped_is_said_only_for_many():
     assert missing_patterns(survey_of(gaps=[(range(4), ["q3", "q4"])])).findings == ()
 
 
+def test_who_answered_nothing_did_not_stop_somewhere():
+    text = missing_patterns(survey_of(gaps=[(range(20), ITEMS), (range(30, 42), ["q3", "q4"])])).findings[0].text
+    assert text.startswith("20 respondents (20%) answered no item; 12 respondents (12%) stopped before the end, 12 of")
+    assert 'before "Item q3"' in text
+    only = missing_patterns(survey_of(gaps=[(range(20), ITEMS)])).findings
+    assert [finding.text for finding in only] == ["20 respondents (20%) answered no item."]
+
+
+def test_no_few_who_stopped_follow_from_the_finding_and_the_table():
+    few_nothing = missing_patterns(survey_of(gaps=[(range(3), ITEMS), (range(30, 42), ["q3", "q4"])]))
+    assert few_nothing.findings == ()
+    few_later = missing_patterns(survey_of(gaps=[(range(20), ITEMS), (range(30, 33), ["q3", "q4"])]))
+    assert [finding.text for finding in few_later.findings] == ["20 respondents (20%) answered no item."]
+    few_before = missing_patterns(survey_of(gaps=[(range(3), ["q2", "q3", "q4"]), (range(30, 50), ["q3", "q4"])]))
+    assert few_before.findings[0].text == "23 respondents (23%) stopped before the end."
+
+
+def test_nothing_to_count_is_refused():
+    survey = survey_of()
+    with pytest.raises(DataError, match="nothing to count"):
+        missing_patterns(survey, variables=[])
+    with pytest.raises(DataError, match="nothing to count"):
+        missing_patterns(replace(survey, answers=survey.answers.iloc[:0]))
+
+
+def test_numbers_too_large_to_compute_with_are_refused():
+    with pytest.raises(DataError, match="beyond 1e\\+100"):
+        little_test(planted().assign(x=lambda frame: frame["x"] * 1e200))
+
+
+def test_the_effect_of_the_whole_test_says_where_it_comes_from():
+    assert "a measure of this package" in little_test(planted()).note
+
+
 def test_pictures_and_tables_work_also_when_all_is_hidden():
     for n in (3, 20):
         result = missing_patterns(survey_of(gaps=[(range(n), ["q1"])]))
@@ -230,6 +266,10 @@ def test_few_rows_per_pattern_give_no_verdict():
 
 def test_little_refuses_what_it_cannot_use():
     frame = planted()
+    with pytest.raises(StudyError, match="little_test.. needs a Survey or a DataFrame, not a dict"):
+        little_test({"x": [1.0, None]})
+    with pytest.raises(DataError, match="same name: x"):
+        little_test(frame.rename(columns={"y": "x"}))
     with pytest.raises(DataError, match="holds no numbers"):
         little_test(frame, variables=["x", "unit"])
     with pytest.raises(DataError, match="at least two variables"):

@@ -420,3 +420,41 @@ def test_an_item_with_one_answer_for_all_does_not_stop_the_distance():
     values = quality_card(constant).indices.frame["mahalanobis"]
     others = data.answers[[v.name for v in data.codebook.of_kind("item") if v.name != "s0_0"]].to_numpy(float)
     assert values.to_numpy() == pytest.approx(careless.mahalanobis(others))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"thresholds": {"longstring": float("nan")}}, 'threshold of "longstring" is "nan"'),
+        ({"thresholds": {"longstring": "x"}}, 'threshold of "longstring" is "x"'),
+        ({"thresholds": {"irv": float("inf")}}, 'threshold of "irv" is "inf"'),
+        ({"thresholds": {"irv": None}}, 'threshold of "irv" is "None"'),
+        ({"thresholds": {"median_seconds": 0}}, "above 0"),
+        ({"thresholds": ["longstring"]}, "thresholds is a list"),
+        ({"attention": ["q1"]}, "attention is a list"),
+    ],
+)
+def test_settings_that_would_switch_a_sign_off_are_refused(options, message):
+    with pytest.raises(StudyError, match=message):
+        quality_card(survey(), **options)
+
+
+@pytest.mark.parametrize("right", ["abc", None, float("nan")])
+def test_the_right_answer_of_a_number_is_a_number(right):
+    with pytest.raises(DataError, match='check "duration_seconds" is'):
+        quality_card(survey(), attention={"duration_seconds": right})
+
+
+def test_a_frame_without_a_codebook_has_no_card():
+    data = survey()
+    with pytest.raises(DataError, match="quality_card needs a Survey"):
+        quality_card(data.answers)
+    with pytest.raises(DataError, match="with_flags needs a Survey"):
+        with_flags(data.answers, quality_card(data))
+
+
+def test_frozen_cut_offs_are_those_that_exist():
+    data = survey()
+    card = quality_card(changed(data, **{f"q{i}": np.nan for i in range(1, 13)}))
+    assert np.isfinite(list(card.frozen().values())).all()
+    quality_card(data, thresholds=card.frozen())

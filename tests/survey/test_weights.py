@@ -186,7 +186,7 @@ def test_extreme_weights_are_named_and_can_be_trimmed():
     assert trimmed.glance()["deff"] < found.glance()["deff"]
     wild = rake(survey(["Sales"] * 90 + ["IT"] * 10), heads(Sales=100, IT=900))
     assert "extreme_weights" in {finding.name for finding in wild.findings}
-    with pytest.raises(EstimationError, match="Raise the limit"):
+    with pytest.raises(EstimationError, match="Try a larger limit"):
         rake(survey(["Sales"] * 90 + ["IT"] * 10), heads(Sales=100, IT=900), trim=5)
     with pytest.raises(DataError, match="above 1"):
         rake(survey(SALES_IT), heads(Sales=40, IT=60), trim=0.5)
@@ -288,3 +288,81 @@ def test_more_respondents_than_people_are_serious():
 def test_full_response_has_no_test():
     row = nonresponse(survey(SALES_IT), heads(Sales=20, IT=10)).tidy().iloc[0]
     assert row["group"] == EVERYBODY and row["response"] == 1 and np.isnan(row["p_value"])
+
+
+SHARES = {"unit": {"Sales": 0.4, "IT": 0.6}}
+
+
+@pytest.mark.parametrize("function", [rake, poststratify, nonresponse])
+def test_head_counts_are_whole_numbers_of_people(function):
+    for frame in (SHARES, heads(Sales=0.4, IT=0.6)):
+        with pytest.raises(DataError, match="Head counts are whole numbers of people"):
+            function(survey(SALES_IT), frame)
+    with pytest.raises(DataError, match=r"respondents in IT .* have nobody"):
+        function(survey(SALES_IT), {"unit": {"Sales": 40, "IT": 0}})
+    with pytest.raises(DataError, match='head counts of "unit" have nobody'):
+        function(survey(SALES_IT), {"unit": {"Sales": 0, "IT": 0}})
+
+
+@pytest.mark.parametrize("frame", [{}, [1, 2], {"unit": [1, 2, 3]}, {"unit": 3}, "unit", None])
+@pytest.mark.parametrize("function", [rake, poststratify, nonresponse])
+def test_what_is_no_table_of_head_counts_is_refused_in_words(function, frame):
+    with pytest.raises(DataError, match="Head counts are a table"):
+        function(survey(SALES_IT), frame)
+
+
+def test_two_columns_of_one_name_and_wrong_limits_are_refused():
+    frame, answers = {"unit": {"Sales": 40, "IT": 60}}, survey(SALES_IT).answers
+    with pytest.raises(DataError, match='answers have more than one column "unit"'):
+        rake(pd.concat([answers, answers[["unit"]]], axis=1), frame)
+    with pytest.raises(DataError, match='head counts have more than one column "unit"'):
+        rake(answers, pd.concat([heads(Sales=40, IT=60), heads(Sales=40, IT=60)[["unit"]]], axis=1))
+    for trim in ("3", np.inf, np.nan, True):
+        with pytest.raises(DataError, match="is no limit"):
+            rake(answers, frame, trim=trim)
+
+
+def test_large_numbers_that_name_categories_are_told_apart():
+    answers = pd.DataFrame({"code": [1234567.0] * 10 + [1234568.0] * 10})
+    found = rake(answers, {"code": {1234567: 30, 1234568.0: 70}})
+    assert found.tidy()["group"].tolist() == ["1234567", "1234568"]
+    assert found.tidy()["weight_mean"].tolist() == [3, 7]
+
+
+def test_weights_are_of_the_rows_they_were_made_from():
+    answers = survey(SALES_IT).answers
+    found = rake(answers, {"unit": {"Sales": 40, "IT": 60}})
+    assert found.of(answers.assign(q1=1.0)).tolist() == weights_of(found).tolist()
+    for other in (answers.sample(frac=1, random_state=1).reset_index(drop=True), answers.drop(columns="unit"),
+                  answers.assign(unit=None)):  # fmt: skip
+        with pytest.raises(DataError, match='other answers to "unit"'):
+            found.of(other)
+    with pytest.raises(DataError, match="other respondents"):
+        found.of(answers.iloc[:20])
+    begun = rake(answers.assign(w=np.arange(1.0, 31)), {"unit": {"Sales": 40, "IT": 60}}, base="w")
+    with pytest.raises(DataError, match='other answers to "w"'):
+        begun.of(answers.assign(w=np.arange(30.0, 0, -1)))
+
+
+def test_gaps_that_were_filled_since_leave_the_weights_as_they_are():
+    data = survey([*SALES_IT, *[None] * 10])
+    found = rake(data, heads(Sales=40, IT=60), missing="keep")
+    filled = data.with_columns(data.answers[["unit"]].fillna("IT"), "filled")
+    assert found.of(filled).tolist() == weights_of(found).tolist()
+
+
+def test_the_response_says_what_it_does_with_respondents_without_a_group():
+    silent = nonresponse(survey([*SALES_IT, *[None] * 10]), heads(Sales=40, IT=60))
+    assert "margin_not_stated" in {finding.name for finding in silent.findings}
+    assert silent.tidy().iloc[0]["response"] == 0.4
+    assert not nonresponse(survey(SALES_IT), heads(Sales=40, IT=60)).findings
+
+
+def test_nobody_has_a_response_of_zero():
+    assert nonresponse(survey([]), heads(Sales=40, IT=60)).tidy().iloc[0]["response"] == 0
+
+
+def test_notes_say_what_was_cut():
+    found = rake(survey(SALES_IT), heads(Sales=40, IT=60))
+    assert "the 5th smallest and the 5th largest" in found.note
+    assert "no difference beyond chance" in nonresponse(survey(SALES_IT), heads(Sales=40, IT=60)).note

@@ -329,7 +329,7 @@ def _whole_records(blocks: Iterator[bytes]) -> Iterator[bytes]:
         if end:
             yield piece[:end]
     if rest:
-        yield rest + b"\n"
+        yield rest if rest.endswith(b"\n") else rest + b"\n"
 
 
 def _last_break(piece: bytes) -> int:

@@ -49,6 +49,7 @@ def block_size(request, monkeypatch):
 @example(text='1,"""",""\n', encoding="utf-8")
 @example(text='1,",",";"\n"x""y",\r\n', encoding="utf-8")
 @example(text="1,2\n\r\n,\r\n\n", encoding="utf-8")
+@example(text='a""a,b""a,b"\n', encoding="utf-8")
 def test_reading_blocks_is_reading_carefully_or_leaving_it(tmp_path, block_size, text, encoding):
     path = tmp_path / "export.csv"
     path.write_bytes(f"q1,q2,q3\n1,2,3\n4,5,6\n{text}".encode(encoding))
