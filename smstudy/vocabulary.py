@@ -69,7 +69,11 @@ TIDY: dict[str, Column] = {
     "share_previous": Column("Share before", "share of respondents in the previous wave", "share"),
     "response": Column("Response", "respondents per head count", "share"),
     "share_frame": Column("Share of people", "share of the people in the head counts", "share"),
-    "representativity": Column("R-indicator", "1 if all groups respond alike, lower the more they differ", "bounded"),
+    "representativity": Column(
+        "R-indicator",
+        "1 if the response of groups differs no more than by chance, lower the more it differs",
+        "bounded",
+    ),
     "weight_mean": Column("Mean weight", "people each respondent of the group stands for, on average"),
     "missing_share": Column("Missing", "share of answers that are missing", "share"),
     # estimates
