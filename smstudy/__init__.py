@@ -15,6 +15,7 @@ FRONT_DOOR = {
     "clean": "smstudy.survey.cleaning",
     "compare_schemas": "smstudy.survey.schema",
     "correlate": "smstudy.scales.description",
+    "cross_table": "smstudy.survey.crosstab",
     "cronbach_alpha": "smstudy.scales.reliability",
     "decode": "smstudy.survey.decoding",
     "distribution": "smstudy.survey.distributions",

@@ -58,7 +58,7 @@ def examples() -> dict[str, Result]:
         smstudy.compare_schemas(smstudy.read_export(run.inputs.responses), run.codebook),
         smstudy.find_defects(smstudy.read_export(run.inputs.responses), run.codebook, frame=run.frame),
         cleaning.reasons(), cleaning.compare(cleaning), smstudy.sensitivity(survey, "flag_any"),
-        run.protection(), smstudy.distribution(survey, "leadership"),
+        run.protection(), smstudy.distribution(survey, "leadership"), smstudy.cross_table(survey, "unit", "role"),
     ]  # fmt: skip
     return {type(result).__name__: result for result in made}
 

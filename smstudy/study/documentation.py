@@ -60,8 +60,7 @@ def write_documents(
     pages = {
         "codebook.md": _page("codebook.md.j2", survey, escape=False),
         "codebook.html": _page("codebook.html.j2", survey, escape=True),
-        "datapackage.json": json.dumps(describe_package(survey.codebook, file=file), ensure_ascii=False, indent=2)
-        + "\n",
+        "datapackage.json": _json(describe_package(survey.codebook, file=file)),
         "ddi-codebook.xml": write_ddi(survey.codebook, file=file, n=len(survey.answers)),
     }
     try:

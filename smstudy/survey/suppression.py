@@ -225,29 +225,6 @@ def _best(places: np.ndarray, values: np.ndarray, lines: csr_array, hidden: np.n
     return int(places[np.lexsort([values[places], alone])[0]])
 
 
-def dominated(contributions: np.ndarray, *, percent: float = 10.0) -> bool:
-    """Say whether a sum gives its largest contribution away to the one who knows the second largest (p % rule).
-
-    Parameters
-    ----------
-    contributions : array, shape (n,)
-        What each person adds to the sum, such as posts written; none is negative.
-    percent : float
-        The guess of the largest contribution must be off by at least this percentage.
-
-    References
-    ----------
-    Hundepool et al. (2012), Statistical Disclosure Control, section 4.2.2.
-
-    Examples
-    --------
-    >>> dominated(np.array([100.0, 40, 3, 2, 1])), dominated(np.array([30.0, 25, 20, 20, 5]))
-    (True, False)
-    """
-    falling = np.sort(np.asarray(contributions, dtype=float))[::-1]
-    return bool(len(falling) > 0 and falling[0] > 0 and falling[2:].sum() < percent / 100 * falling[0])
-
-
 def small_differences(inside: np.ndarray, min_n: int) -> list[np.ndarray]:
     """Find the groups of 1 to min_n - 1 people about whom sums over released sets say something.
 

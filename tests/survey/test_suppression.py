@@ -15,7 +15,7 @@ from scipy.optimize import linprog
 from smstudy.errors import DataError, DisclosureError
 from smstudy.privacy import Privacy
 from smstudy.survey.disclosure import protect_hierarchy, protect_two_way
-from smstudy.survey.suppression import dominated, hidden_rows, possible_values, small_differences
+from smstudy.survey.suppression import hidden_rows, possible_values, small_differences
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 SOLVER = 1e-6  # tolerance of the linear-programming solver, far below one person
@@ -228,11 +228,6 @@ def test_differences_are_found_over_several_steps():
     a, b, c, late = (np.digitize(np.arange(35), [10, 20, 33]) == i for i in range(4))
     assert small_differences(np.array([a, b | c]), 5) == []
     assert [few.tolist() for few in small_differences(np.array([a, b | c, b, c | late]), 5)] == [[33, 34]]
-
-
-def test_a_sum_that_one_person_makes_is_dominated():
-    assert dominated(np.array([90.0, 5, 2, 1])) and dominated(np.array([7.0])) and dominated(np.array([50.0, 50]))
-    assert not dominated(np.full(10, 3.0)) and not dominated(np.zeros(4)) and not dominated(np.array([]))
 
 
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=8), st.integers(5, 9))
