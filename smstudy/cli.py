@@ -36,12 +36,13 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--workers", type=int, default=3, metavar="N", help="notebooks run at a time (default 3)")
     check = _command(commands, "check", _check, "check study, codebook and data without running anything")
     _add_case(check)
-    report = _command(commands, "report", _report, "print the path of the last report")
+    report = _command(commands, "report", _report, "print the path of the last report of a wave")
     report.add_argument("study", help="name or folder of the study")
-    report.add_argument("--wave", default="", help="wave, if another than in study.yml")
-    release = _command(commands, "release", _release, "release the last report, and guard later runs against it")
+    report.add_argument("--wave", default="", help="wave, if another than the one study.yml names")
+    text = "release the last report of a wave, and guard later runs against it"
+    release = _command(commands, "release", _release, text)
     release.add_argument("study", help="name or folder of the study")
-    release.add_argument("--wave", default="", help="wave, if another than in study.yml")
+    release.add_argument("--wave", default="", help="wave, if another than the one study.yml names")
     _command(commands, "list", _list, "list the studies in reach")
     new = _command(commands, "new", _new, "draft a study and its codebook from an export")
     new.add_argument("name", help="name of the new study; it becomes a folder in studies/")
@@ -125,7 +126,9 @@ def _report(options: argparse.Namespace) -> None:
 def _release(options: argparse.Namespace) -> None:
     from smstudy.study.release import release_run
 
-    print(release_run(options.study, wave=options.wave))
+    released = release_run(options.study, wave=options.wave)
+    print(f"released: {released.parent.name}; for another wave add --wave", file=sys.stderr)
+    print(released)
 
 
 def _list(options: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from smstudy.display.prose import join_words, plural
 from smstudy.documents import document_problems, entry_lines
 from smstudy.errors import CodebookError, SmstudyError, StudyError, did_you_mean
 from smstudy.privacy import FLOOR_SCORES
-from smstudy.study.definition import Study, find_study, read_study
+from smstudy.study.definition import Study, find_notebook, find_study, read_study
 from smstudy.study.inputs import Inputs, resolve_inputs
 from smstudy.study.naming import MADE_BY_CLEANING, columns_of
 from smstudy.study.runner import plan_jobs
@@ -24,9 +25,12 @@ from smstudy.survey.codebook import Codebook, Variable, read_codebook
 from smstudy.survey.dataset import Survey
 from smstudy.survey.decoding import decode, doubled_headers
 from smstudy.survey.defects import READ
+from smstudy.survey.drafts.guesses import TO_CONFIRM
 from smstudy.survey.exports import Export, read_export
 from smstudy.survey.schema import SILENT, STOPS, compare_schemas
 
+DRAFTED = ("What does this study want to know?", "Name of the organization")
+KEPT = re.compile(r"run\.keep\(\s*[\"']([\w-]+)")
 WEIGHTS = "15-weights"
 MOST_TERMS = 6
 MOST_ANSWERS = 12
@@ -122,8 +126,31 @@ def _check_study(found: _Findings, folder: Path, study: Study, codebook: Codeboo
         if name and name not in known:
             text = f'study.yml: {key}: "{name}" is no variable of the codebook. {did_you_mean(name, known)}'
             found.problems.append(StudyError(text))
+    _check_results(found, folder, study)
     if inputs is not None:
         _check_notebooks(found, folder, study, inputs)
+
+
+def _check_results(found: _Findings, folder: Path, study: Study) -> None:
+    """Results that hypotheses ask for: the notebook must keep one of that name."""
+    for hypothesis in study.hypotheses:
+        notebook, _, result = hypothesis.result.partition("/")
+        kept = _kept(folder, notebook)
+        if kept and result not in kept:
+            text = (
+                f'study.yml: hypothesis "{hypothesis.id}" asks for "{hypothesis.result}", which the notebook does not '
+                f"keep. {did_you_mean(result, kept)}"
+            )
+            found.problems.append(StudyError(text))
+
+
+def _kept(folder: Path, notebook: str) -> set[str]:
+    """Names under which a notebook keeps results; none if it cannot be read, which is said elsewhere."""
+    try:
+        cells = json.loads(find_notebook(folder, notebook).read_text(encoding="utf-8"))["cells"]
+        return {name for cell in cells for name in KEPT.findall("".join(cell["source"]))}
+    except (SmstudyError, OSError, ValueError, KeyError, TypeError):
+        return set()
 
 
 def _check_notebooks(found: _Findings, folder: Path, study: Study, inputs: Inputs) -> None:
@@ -286,6 +313,7 @@ def _overview(run: StudyRun, changed: pd.DataFrame, lines: Mapping[str, int]) ->
         for variable in run.codebook.variables
         if variable.confirm
     ]
+    questions += _placeholders(run)
     ready = "It can run; first decide what is to be confirmed, and take confirm: out." if questions else "Ready to run."
     doubts, harmless = _changes(changed)
     return "\n".join(
@@ -299,6 +327,15 @@ def _overview(run: StudyRun, changed: pd.DataFrame, lines: Mapping[str, int]) ->
             ready,
         ]
     )
+
+
+def _placeholders(run: StudyRun) -> list[str]:
+    """What a draft left open: texts nobody wrote, codes nobody decided on."""
+    texts = {"question": run.study.question, "organization": run.study.organization}
+    left = [f"study.yml, {key}: still says what the draft wrote" for key, text in texts.items() if text in DRAFTED]
+    codes = {(code, reason) for v in run.codebook.variables for code, reason in v.missing.items()}
+    open_codes = sorted(code for code, why in codes | {*run.codebook.missing.items()} if why == TO_CONFIRM)
+    return left + [f'codebook.yml, code "{code}": say what it means, or take it out' for code in open_codes]
 
 
 def _defects(run: StudyRun) -> list[str]:

@@ -88,6 +88,11 @@ EMPTY = {
     "WaveChanges": "There is no previous wave to compare with.",
 }
 NOTHING = "There is nothing to show here."
+# What a reader of the page must know to read a table in which something is hidden.
+BELOW = {
+    "Cleaning": "Steps with few people are hidden and stand together in the last row. People before and after follow "
+    "the rows shown, so they are not in the order of the steps.",
+}
 SUPPRESSED = ("_hidden", "_pooled")
 SHORTEST_SECRET = 12
 
@@ -100,6 +105,7 @@ class Block:
     record: Mapping[str, object]
     table: Mapping[str, object]
     instead: str
+    below: str
     picture: str
     alt: str
 
@@ -192,7 +198,8 @@ def _block(figures: Path, name: str, record: Mapping[str, object]) -> Block:
         alt = words.read_text(encoding="utf-8").strip()
     table = _plain_table(record)
     instead = "" if table["rows"] else EMPTY.get(record["kind"], NOTHING)
-    return Block(name=name, record=record, table=table, instead=instead, picture=picture, alt=alt)
+    below = BELOW.get(record["kind"], "") if any(row.get("hidden") for row in record["tidy"]) else ""
+    return Block(name=name, record=record, table=table, instead=instead, below=below, picture=picture, alt=alt)
 
 
 def _plain_table(record: Mapping[str, object]) -> Mapping[str, object]:

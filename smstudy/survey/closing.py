@@ -16,8 +16,9 @@ from smstudy.survey.suppression import small_differences
 
 TOGETHER = ""
 WHAT_TO_DO = (
-    "Leave out by a rule those who answered since, or wait until more have answered. If nobody has seen the release, "
-    "take it back: delete its folder in released and ledger.json in runs."
+    "If they answered since, leave them out by a rule, or wait until more have answered. If they withdrew, let the "
+    "release stand and publish no further one of this wave. If nobody has seen the release, take it back: delete its "
+    "folder in released and ledger.json in runs. See docs/how-to/release-a-report.md."
 )
 Sets = Mapping[str, Sequence[frozenset]]
 

@@ -293,7 +293,8 @@ def _refuse_missing(path: Path) -> None:
     if path.is_dir():
         raise DataError(f"{path}: this is a folder. Name the export file in it.")
     if not path.exists():
-        near = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+        folder = path.parent
+        near = [file.name for file in folder.iterdir() if file.name[0] != "."] if folder.is_dir() else []
         hint = did_you_mean(path.name, near) if near else "Check the folder."
         raise DataError(f"{path}: there is no such file. {hint}")
     if not path.is_file():

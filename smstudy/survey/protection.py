@@ -19,8 +19,8 @@ TREATMENT: dict[Kind, tuple[str, str]] = {
     "category": ("used", "counted and compared; small counts are hidden"),
     "item": ("used", "shown as counts and means of many people"),
     "multi-select": ("used", "shown as counts of many people"),
-    "number": ("used", "shown as means of many people, or asked by a cleaning rule"),
-    "date": ("used", "asked by a cleaning rule; never shown for one person"),
+    "number": ("used", "shown as means of many people only"),
+    "date": ("used", "read for cleaning rules; never shown"),
     "weight": ("used", "weights the answers; never shown for one person"),
 }
 LEFT_OUT = ("not used", "not in the codebook: it goes no further than reading")

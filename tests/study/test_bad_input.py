@@ -571,3 +571,14 @@ def test_one_wave_says_that_nothing_can_be_said_about_change(small):
     changes = sm.changes(run.survey("clean"), run.previous_survey(), run.scales)
     assert changes.tidy().empty and [f.name for f in changes.findings] == ["one_wave"]
     assert rendered(changes)
+
+
+def test_a_hypothesis_on_a_result_nobody_keeps_is_refused_with_the_nearest_name(small):
+    small.edit("study.yml", "result: look/drivers", "result: look/driver")
+    refused(small.check(), 10, "H1", "look/driver", '"drivers"')
+
+
+def test_what_a_draft_left_open_is_said(small):
+    small.edit("study.yml", "organization: Nowhere Ltd", "organization: Name of the organization")
+    checked = small.check()
+    assert checked.code == 0 and "organization: still says what the draft wrote" in checked.out

@@ -329,3 +329,11 @@ def test_any_table_is_drafted_and_decoded_or_refused_in_one_line(table, tmp_path
         return
     survey = decode(read, codebook_of(drafts))
     assert len(survey.answers) == read.rows_read
+
+
+@pytest.mark.parametrize("own", ["My boss bullies me every day", "anna.muster@example.org"])
+def test_own_words_never_become_the_answers_of_a_codebook(own):
+    words = ["More training"] * 12 + ["Nothing"] * 10 + [own]
+    export = Export(cells=pd.DataFrame({"q": words}, dtype="str"), source="x.csv", form="table")
+    (draft,) = draft_variables(export)
+    assert (draft.kind, draft.categories) == ("text", ())

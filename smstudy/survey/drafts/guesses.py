@@ -16,6 +16,7 @@ from smstudy.survey.codebook import Kind
 from smstudy.survey.decoding import NUMBER, SHORT_CODE, normalize
 from smstudy.survey.drafts.wordings import leading_numbers, missing_reason, order_answers, size_order, split_title
 from smstudy.survey.exports import Export
+from smstudy.survey.scanning import scan_text
 
 MAX_CATEGORIES = 25
 MAX_UNITS = 100
@@ -28,6 +29,16 @@ HIGHEST_WITH_GAPS = 7
 NAME_LENGTH = 40
 SENTINELS = {"-77", "-88", "-99", "-9", "-8", "-7", "-1"}
 MISSING_CODES = SENTINELS | {"99", "98", "97", "999", "998", "997"}
+SENTENCE_WORDS = 5
+SECONDS = {
+    "duration (in seconds)",
+    "duration (seconds)",
+    "interviewtime",
+    "total time",
+    "gesamtzeit",
+    "totaaltijd",
+    "temps total",
+}
 TO_CONFIRM = "code to be confirmed"
 PLATFORM: dict[Kind, set[str]] = {
     "date": {
@@ -243,7 +254,7 @@ def _worded(column: str, title: str, answers: pd.Series, unique: Sequence[str]) 
     delimiter = "" if own_words else _delimiter(answers)
     if delimiter:
         return _several(answers, delimiter, {})
-    if not own_words and _few(answers, unique):
+    if not own_words and _few(answers, unique) and not _somebodys_own(answers):
         return _named(answers)
     unique_ids = len(unique) == len(answers) > 1 and all(re.fullmatch(r"\S{4,64}", word) for word in unique)
     return _plain("id" if unique_ids and any(map(str.isdigit, "".join(unique))) else "text")
@@ -256,6 +267,13 @@ def _few(answers: pd.Series, unique: Sequence[str]) -> bool:
         return False
     repeated = len(unique) <= MAX_REPEATED and answers.value_counts().min() >= OFTEN
     return longest <= (MAX_REPEATED_LABEL if repeated else MAX_LABEL)
+
+
+def _somebodys_own(answers: pd.Series) -> bool:
+    """Whether some answers look like own words: personal data in them, or a sentence that hardly anybody else gave."""
+    times = answers.value_counts()
+    sentences = [word for word, n in times.items() if n < OFTEN and len(word.split()) >= SENTENCE_WORDS]
+    return bool(sentences) or any(scan_text(word) for word in times.index)
 
 
 def _named(answers: pd.Series, *, unit: bool = False) -> Draft:
@@ -363,7 +381,9 @@ def _missing_codes(filled: pd.Series, choices: Mapping[str, str], declared: Coll
 
 
 def _name(column: str, taken: set[str]) -> str:
-    base = re.sub(r"[^a-z0-9]+", "_", normalize(column)).strip("_")
+    base = (
+        "duration_seconds" if column.casefold() in SECONDS else re.sub(r"[^a-z0-9]+", "_", normalize(column)).strip("_")
+    )
     cut = base[: NAME_LENGTH + 1].rpartition("_")[0] if len(base) > NAME_LENGTH else base
     base = (cut or base[:NAME_LENGTH]).rstrip("_") or "column"
     base = base if base[0].isalpha() and base not in RESERVED and not base.startswith("flag_") else f"q_{base}"
