@@ -7,14 +7,12 @@ import json
 import os
 import re
 import signal
-import struct
 import subprocess
 import sys
-import zipfile
 from base64 import b64decode
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +36,6 @@ from smstudy.survey.formats.tabular import (
 )
 
 SECONDS = 20
-MAX_UNPACKED = 128 << 20
-MAX_RATIO = 200
 
 CONTAINERS: dict[str, Callable[[bytes], bool]] = {
     "spss": lambda magic: magic.startswith((b"$FL2", b"$FL3")),
@@ -178,14 +174,16 @@ def _export(table: Table, form: str, reading: Reading) -> Export:
     if not body.n_rows:
         raise DataError(f"{table.name}: the file holds column names but no answers. Export the responses as well.")
     names, duplicates, blank = _unique_names(reading.names)
-    labels = table.labels | {name: plain_text(text) for name, text in _named(reading.labels, names).items()}
+    stored_as = dict(zip(table.header, names, strict=True))
+    labels = _renamed(table.labels, stored_as)
+    labels |= {name: plain_text(text) for name, text in _named(reading.labels, names).items()}
     return Export(
         cells=_frame(body.columns, names),
         source=table.name,
         form=form,
         labels={name: label for name, label in labels.items() if label},
-        choices=table.choices | _named(reading.choices, names),
-        missing=table.missing | _named(reading.missing, names),
+        choices=_renamed(table.choices, stored_as) | _named(reading.choices, names),
+        missing=_renamed(table.missing, stored_as) | _named(reading.missing, names),
         kinds=_named(reading.kinds, names),
         delimiters=_named(reading.delimiters, names),
         dropped=_named(reading.dropped, names),
@@ -213,6 +211,11 @@ def _named(entries: Mapping[int, Any], names: Sequence[str]) -> dict[str, Any]:
     return {names[place]: entry for place, entry in entries.items()}
 
 
+def _renamed(entries: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """What the file says under its own names of columns, under the names given here."""
+    return {names[name]: entry for name, entry in entries.items()}
+
+
 def _frame(columns: Sequence[Column], names: Sequence[str]) -> pd.DataFrame:
     frame = pd.DataFrame(dict(enumerate(columns)), copy=False)
     return frame.set_axis(pd.Index(names, dtype=object), axis=1)
@@ -222,27 +225,27 @@ def _unique_names(header: Sequence[str]) -> tuple[list[str], tuple[str, ...], tu
     """Return the names (spaces tidied, one each), those that were taken, those that were blank."""
     tidy = [" ".join(name.split()) for name in header]
     taken = set(tidy)
-    counts: Counter[str] = Counter()
+    free: dict[str, Iterator[str]] = {}
     names, duplicates, blank = [], [], []
     for position, name in enumerate(tidy, start=1):
-        counts[name] += 1
         if not name:
-            name = _free_name(f"column {position}", 1, taken)
+            name = next(_free_names(f"column {position}", taken))
             blank.append(name)
-        elif counts[name] > 1:
-            name = _free_name(name, counts[name], taken)
+        elif name in free:
+            name = next(free[name])
             duplicates.append(name)
+        else:
+            free[name] = _free_names(name, taken)
         names.append(name)
     return names, tuple(duplicates), tuple(blank)
 
 
-def _free_name(name: str, number: int, taken: set[str]) -> str:
-    candidate = name if number == 1 else f"{name} ({number})"
-    while candidate in taken:
-        number += 1
-        candidate = f"{name} ({number})"
-    taken.add(candidate)
-    return candidate
+def _free_names(name: str, taken: set[str]) -> Iterator[str]:
+    """The name, or the name with 2, 3 … after it: those that are free at the time."""
+    for candidate in chain([name], (f"{name} ({number})" for number in count(2))):
+        if candidate not in taken:
+            taken.add(candidate)
+            yield candidate
 
 
 def _drop_identifiers(export: Export, keep: Collection[str]) -> Export:
@@ -282,8 +285,6 @@ def _load(path: Path) -> Table:
         kind = next((kind for kind, is_stored in CONTAINERS.items() if is_stored(magic)), "text")
         if kind == "text":
             return read_text(path)
-        if kind == "xlsx":
-            _check_workbook(path)
         return _load_foreign(kind, path)
     except OSError as error:
         raise DataError(f"{path.name}: cannot be read ({error.strerror or 'unknown reason'}).") from None
@@ -301,20 +302,6 @@ def _refuse_missing(path: Path) -> None:
         raise DataError(f"{path}: this is not an ordinary file. Save the export to disk first.")
     if path.stat().st_size > MAX_BYTES:
         raise DataError(f"{path.name}: larger than {MAX_BYTES >> 20} MB. Split the export, or export fewer columns.")
-
-
-def _check_workbook(path: Path) -> None:
-    """Refuse archives that are not workbooks, and those that unpack to far more than they hold."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error):
-        raise DataError(f"{path.name}: the workbook or archive is damaged. {SAVE_AS}") from None
-    if "xl/workbook.xml" not in {member.filename for member in members}:
-        raise DataError(f"{path.name}: an archive, but not an .xlsx workbook. Unpack it, or save it as CSV or .xlsx.")
-    unpacked = sum(member.file_size for member in members)
-    if unpacked > MAX_UNPACKED or unpacked > MAX_RATIO * path.stat().st_size + (1 << 20):
-        raise DataError(f"{path.name}: the workbook unpacks to {unpacked >> 20} MB. Save the sheet as CSV (UTF-8).")
 
 
 def _load_foreign(kind: str, path: Path) -> Table:

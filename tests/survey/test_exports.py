@@ -6,6 +6,7 @@ import csv
 import json
 import subprocess
 import sys
+import time
 import zipfile
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from smstudy.errors import DataError
-from smstudy.survey.exports import content_digest, read_export
+from smstudy.survey.exports import _unique_names, content_digest, read_export
 from smstudy.survey.formats import foreign, tabular
 from smstudy.survey.formats.platforms import READERS
 
@@ -163,6 +164,16 @@ def test_empty_column_at_the_end_is_ignored_and_noted(tmp_path):
     export = read_export(write(tmp_path, "a,b,\n1,2,\n3,4,\n"))
     assert list(export.cells.columns) == ["a", "b"]
     assert "Ignored an empty column at the end." in export.notes
+
+
+def test_thousands_of_equal_names_are_told_apart_in_time():
+    many = 8000
+    header = [*(f"a ({number})" for number in range(2, many)), *["a"] * many]
+    started = time.perf_counter()
+    names, duplicates, _ = _unique_names(header)
+    assert time.perf_counter() - started < 2  # one step a name takes 0.02 s, one step a pair of names 10 s
+    assert len({*names}) == len(header) and names[: many - 1] == header[: many - 1]
+    assert duplicates == tuple(f"a ({number})" for number in range(many, 2 * many - 1))
 
 
 def test_duplicate_and_blank_names_get_names_of_their_own(tmp_path):
@@ -372,7 +383,20 @@ def test_damaged_and_other_archives_are_refused(tmp_path):
     assert "damaged" in refusal(write(tmp_path, whole[:-40]))
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
         archive.writestr("a.csv", "a,b\n1,2\n")
-    assert "Unpack it" in refusal(tmp_path / "other.zip")
+    assert "unpack it" in refusal(tmp_path / "other.zip")
+
+
+def test_archives_are_opened_in_the_other_process_only(tmp_path, monkeypatch):
+    path = workbook(tmp_path, [["a"], [1]])
+    monkeypatch.setattr(zipfile, "ZipFile", None)  # an archive of millions of members takes gigabytes to open
+    assert read_export(path).rows_read == 1
+
+
+def test_giant_workbook_is_not_opened(tmp_path):
+    with (tmp_path / "export.bin").open("wb") as stream:
+        stream.write(b"PK\x03\x04")
+        stream.truncate(foreign.MAX_UNPACKED + 1)
+    assert "larger than 128 MB" in refusal(tmp_path / "export.bin")
 
 
 # ---- SPSS -----------------------------------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ class Blocks:
         self._separator = separator
         self._offset, self._lines = len(skipped.encode()), _count_lines(skipped.encode())
         self._columns = [_Coder() for _ in range(width)]
-        self.n_rows = self.blank_rows = self.n_bytes = 0
+        self.n_rows = self.blank_rows = self.n_bytes = self._part_bytes = 0
 
     def cut(self) -> Iterator[None]:
         """Read on, block by block, so that the caller can look at the counts in between."""
@@ -91,11 +91,10 @@ class Blocks:
                     future.cancel()
 
     def finish(self) -> tuple[Column, ...]:
-        """Give the columns; each is taken out of here as it is made."""
-        columns = []
-        while self._columns:
-            columns.append(self._columns.pop().finish())
-        return tuple(reversed(columns))
+        """Give the columns, and forget them here."""
+        columns, self._columns = self._columns, []
+        with ThreadPoolExecutor(WORKERS) as pool:
+            return tuple(pool.map(_Coder.finish, columns))
 
     def _take(self, block: bytes, future: Future) -> None:
         try:
@@ -108,7 +107,8 @@ class Blocks:
         self.blank_rows += blank
         for column, part in zip(self._columns, parts, strict=True):
             column.parts.append(part)
-            self.n_bytes += part.nbytes
+            self._part_bytes += part.nbytes
+        self.n_bytes = self._part_bytes + sum(column.word_bytes for column in self._columns)
 
     def _cut_block(self, block: bytes) -> tuple[int, int, list[Part]]:
         try:
@@ -230,12 +230,14 @@ def _coded_part(
     """The codes of one column, longer cells (their rows, and places among words) included; None if too many."""
     if not len(rows):
         return codes.copy()
-    used, indices = np.unique(indices, return_inverse=True)
+    used = np.flatnonzero(np.bincount(indices, minlength=len(words)))
     places = column.places_of([words[index] for index in used.tolist()])
     if places is None:
         return None
     spread = codes.astype(narrow_type(len(column.words)))
-    spread[rows] = np.array(places, spread.dtype)[indices]
+    table = np.zeros(len(words), spread.dtype)
+    table[used] = places
+    spread[rows] = table[indices]
     return spread
 
 

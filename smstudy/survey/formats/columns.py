@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -11,6 +12,10 @@ import pyarrow as pa
 MAX_WORDS = 4096
 """More different cells than this, and a column is stored as text."""
 
+MAX_WORD_BYTES = 1 << 20
+"""Different cells that take more memory than this, and a column is stored as text."""
+
+MAX_JOINED_BYTES = 64 << 20
 PIECE = 1 << 16
 Column = pd.Categorical | pd.api.extensions.ExtensionArray
 Part = np.ndarray | pa.Array
@@ -25,19 +30,24 @@ class Growing:
         Different cells met so far, each with its code.
     parts : list
         What has come in: arrays of codes, or of text once there are too many different cells.
+    word_bytes : int
+        Memory that the words take.
     """
 
     def __init__(self) -> None:
         self.words: dict[str, int] = {}
         self.parts: list[Part] = []
         self.is_text = False
+        self.word_bytes = 0
 
     def learn(self, words: Iterable[str]) -> bool:
         """Give every new word a code; False if there are too many, so that the column is text from now on."""
         new = [word for word in words if word not in self.words]
-        if self.is_text or len(new) + len(self.words) > MAX_WORDS:
+        word_bytes = self.word_bytes + sum(map(sys.getsizeof, new))
+        if self.is_text or len(new) + len(self.words) > MAX_WORDS or word_bytes > MAX_WORD_BYTES:
             self.is_text = True
             return False
+        self.word_bytes = word_bytes
         self.words.update(zip(new, range(len(self.words), len(self.words) + len(new))))
         return True
 
@@ -54,7 +64,7 @@ class Growing:
     @property
     def n_bytes(self) -> int:
         """Memory that the cells take so far."""
-        return sum(part.nbytes for part in self.parts)
+        return self.word_bytes + sum(part.nbytes for part in self.parts)
 
     def finish(self) -> Column:
         """Give the column, and forget the cells here."""
@@ -66,7 +76,12 @@ class Growing:
         chunks = [
             part.cast(pa.large_string()) if isinstance(part, pa.Array) else table.take(pa.array(part)) for part in parts
         ]
-        return pd.array(pa.chunked_array(chunks).combine_chunks(), dtype="str")
+        return pd.array(_joined(pa.chunked_array(chunks)), dtype="str")
+
+
+def _joined(text: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """In one piece, which is quicker to work with; in the pieces it came in if there is no room for both."""
+    return text.combine_chunks() if text.nbytes <= MAX_JOINED_BYTES else text
 
 
 def narrow_type(n_words: int) -> type[np.uint8 | np.uint16]:

@@ -8,7 +8,10 @@ different cells, `words`, and the place of each cell among them, `codes`, in bas
 from __future__ import annotations
 
 import json
+import os
+import struct
 import sys
+import zipfile
 from array import array
 from base64 import b64encode
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -21,6 +24,8 @@ MAX_SHEET_CELLS = 4_000_000
 MAX_PARQUET_CELLS = 80_000_000
 BATCH = 1 << 16
 MAX_ROWS = 1_048_576
+MAX_UNPACKED = 128 << 20
+MAX_RATIO = 200
 MEMORY = 600 << 20
 CPU_SECONDS = 8
 
@@ -119,6 +124,8 @@ def _sav_answer(pyreadstat: Any, path: str, encoding: str | None) -> Answer:
 def _answer(
     packs: dict[str, Any], meta: Any, choices: dict[str, Any], missing: dict[str, list[str]], notes: list[str]
 ) -> Answer:
+    if None in packs or len(packs) != len(meta.column_names):
+        raise Refused("a variable has no name of its own, so the file is damaged; export it again")
     return {
         "header": list(packs),
         "columns": list(packs.values()),
@@ -232,7 +239,15 @@ def _refuse_nested(entry: Any) -> None:
     kind = entry.type.value_type if types.is_dictionary(entry.type) else entry.type
     is_bytes = types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind)
     if types.is_nested(kind) or is_bytes:
-        raise Refused(f'the column "{entry.name}" holds lists, records or bytes, not one answer a row; leave it out')
+        raise Refused(
+            f'the column "{_brief(entry.name)}" holds lists, records or bytes, not one answer a row; leave it out'
+        )
+
+
+def _brief(name: str) -> str:
+    """The name of a column in one short line."""
+    line = "".join(sign if sign.isprintable() else " " for sign in name[:200])
+    return line if len(name) <= 60 else f"{line[:59]}…"
 
 
 class _Stored:
@@ -270,8 +285,26 @@ def read_xlsx(path: str) -> Answer:
     """Read the first sheet that holds anything; formulas give the value stored with them."""
     import openpyxl
 
+    _check_workbook(path)
     with open(path, "rb") as stream:  # given a name, openpyxl would judge by its ending
         return _book_answer(openpyxl.load_workbook(stream, read_only=True, data_only=True, keep_links=False))
+
+
+def _check_workbook(path: str) -> None:
+    """Refuse archives that are not workbooks, and those that unpack to far more than they hold."""
+    size = os.path.getsize(path)
+    if size > MAX_UNPACKED:
+        raise Refused(f"the workbook is larger than {MAX_UNPACKED >> 20} MB; save the sheet as CSV (UTF-8)")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error):
+        raise Refused("the workbook or archive is damaged; export it again as CSV (UTF-8) or .xlsx") from None
+    if "xl/workbook.xml" not in {member.filename for member in members}:
+        raise Refused("an archive, but not an .xlsx workbook; unpack it, or save it as CSV or .xlsx")
+    unpacked = sum(member.file_size for member in members)
+    if unpacked > MAX_UNPACKED or unpacked > MAX_RATIO * size + (1 << 20):
+        raise Refused(f"the workbook unpacks to {unpacked >> 20} MB; save the sheet as CSV (UTF-8)")
 
 
 def _book_answer(book: Any) -> Answer:

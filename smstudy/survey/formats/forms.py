@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -19,6 +18,7 @@ from smstudy.survey.formats.reading import (
     is_wording,
     origin,
     places,
+    unescaped,
 )
 from smstudy.survey.formats.tabular import Table
 
@@ -81,7 +81,7 @@ def _is_condensed(table: Table) -> bool:
 def read_surveymonkey(table: Table) -> Reading:
     """Row 1 question, row 2 "Response" or an option; options of one question stand under blank names."""
     rows = 2 if _has_options(table) else 1
-    names = tuple(_option_names(table.header, table.row(0))) if rows == 2 else tuple(map(html.unescape, table.header))
+    names = tuple(_option_names(table.header, table.row(0))) if rows == 2 else tuple(map(unescaped, table.header))
     system, personal = places(names, _SURVEYMONKEY_KINDS), places(names, _SURVEYMONKEY_PERSONAL)
     ticked = dict(_numbered_options(table)) if rows == 1 else {}
     return Reading(
@@ -102,7 +102,7 @@ def read_surveymonkey(table: Table) -> Reading:
 def _option_names(header: Sequence[str], options: Sequence[str]) -> Iterator[str]:
     """The question, and after it the option if the question is spread over several columns."""
     stem = ""
-    for place, (name, option) in enumerate(zip(map(html.unescape, header), map(html.unescape, options), strict=True)):
+    for place, (name, option) in enumerate(zip(map(unescaped, header), map(unescaped, options), strict=True)):
         stem = name.strip() or stem
         spread = not name.strip() or not "".join(header[place + 1 : place + 2] or "-").strip()
         yield f"{stem} - {option.strip()}" if option.strip() and folded(option) not in _RESPONSE and spread else stem

@@ -67,7 +67,7 @@ HEADINGS = {
 }
 """What a column holds -> headings that say so, in English, German, French, Dutch and Spanish."""
 
-_EMAIL = re.compile(r"[^@\s,;]+@[^@\s,;]+\.[^@\s,;]+")
+_EMAIL = re.compile(r"[^@\s,;]{1,64}@[^@\s,;]{1,255}\.[^@\s,;]{1,63}")
 _DATE = re.compile(r"\d{1,4}([-/. ])\d{1,2}\1\d{1,4}")
 _PHONE = re.compile(
     r"(\+|00)[1-9][\d ()./-]{5,18}\d"  # with the code of a country
@@ -75,7 +75,7 @@ _PHONE = re.compile(
     r"|(1[ .-])?\(?[2-9]\d\d\)?[ .-]{1,2}\d{3}[ .-]\d{4}"  # North America
 )
 _IBAN = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}")
-_PLACE = re.compile(r"(-?\d{1,2}\.\d{3,})\s*[,; ]\s*(-?\d{1,3}\.\d{3,})")
+_PLACE = re.compile(r"(-?\d{1,2}\.\d{3,20})\s{0,9}[,; ]\s{0,9}(-?\d{1,3}\.\d{3,20})")
 
 
 def plain_name(name: str) -> str:
@@ -159,8 +159,10 @@ def identifier_by_content(column: pd.Series) -> str:
     if isinstance(column.dtype, pd.CategoricalDtype):
         sample = [word for word in column.cat.categories if word]
     else:
-        filled = column[column != ""]
-        sample = filled.iloc[:: max(1, len(filled) // 500)]
+        filled = np.flatnonzero(column != "")
+        chosen = np.zeros(len(column), dtype=bool)
+        chosen[filled[:: max(1, len(filled) // 500)]] = True
+        sample = column[chosen]  # places in a list would have pandas copy the whole column
     for what, claim in IDENTIFYING_TEXT.items():
         if any(map(claim, sample)) and _holds_for_most(column, claim):
             return f"most answers are {what}"

@@ -23,6 +23,7 @@ _CONTAINERS = {
 }
 _INLINE = re.compile(r"</?(?:b|i|u|a|em|strong|span|font|small|sub|sup)\b[^<>]*>", re.IGNORECASE)
 _TAG = re.compile(r"<[a-zA-Z/!][^<>]*>")
+_ENDLESS = re.compile(r"&#[0-9]{100,};?")
 _SLASHED = re.compile(r"(\d{1,2})[/.](\d{1,2})[/.](\d{4}|\d{2})\b.*")
 
 
@@ -57,13 +58,22 @@ class Reading:
     notes: tuple[str, ...] = ()
 
 
+def unescaped(text: str) -> str:
+    """Text with HTML entities written out; a number with hundreds of digits, which Python refuses, is no character.
+
+    >>> unescaped("R&amp;D")
+    'R&D'
+    """
+    return html.unescape(_ENDLESS.sub("\N{REPLACEMENT CHARACTER}", text))
+
+
 def folded(name: str) -> str:
     """A heading without case, HTML entities and doubled or unbreakable spaces.
 
     >>> folded(" Start&nbsp;time ")
     'start time'
     """
-    return " ".join(html.unescape(name).split()).casefold()
+    return " ".join(unescaped(name).split()).casefold()
 
 
 def plain_text(text: str) -> str:
@@ -72,7 +82,7 @@ def plain_text(text: str) -> str:
     >>> plain_text("How <b>useful</b>?<br>Say&nbsp;so.")
     'How useful? Say so.'
     """
-    return " ".join(html.unescape(_TAG.sub(" ", _INLINE.sub("", text))).split())
+    return " ".join(unescaped(_TAG.sub(" ", _INLINE.sub("", text))).split())
 
 
 def origin(table: Table, platform: str, header_rows: int) -> str:

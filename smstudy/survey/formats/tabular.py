@@ -28,7 +28,7 @@ MAX_LINES = 4_000_000
 MAX_CELLS = 120_000_000
 MAX_CAREFUL_LINES = 1_048_576
 MAX_CAREFUL_CELLS = 20_000_000
-MAX_MEMORY = 400 << 20
+MAX_MEMORY = 320 << 20
 
 SEPARATORS = {"\t": "tab", ";": "semicolon", "|": "vertical bar", ",": "comma"}
 BYTE_ORDER_MARKS = {
@@ -463,7 +463,7 @@ def _find_layout(path: Path) -> _Layout:
         lines = list(islice(_until(stream, _BLOCK), _SAMPLE_LINES))
         complete = not stream.read(1)
     _refuse_markup(path.name, "".join(lines))
-    declared = re.fullmatch(r'"?sep=(.)"?\s*', lines[0])
+    declared = re.fullmatch(r'"?sep=([^\w"\r\n])"?\s*', lines[0])
     if declared:
         notes.append(f'The first line declares the separator "{declared[1]}".')
         return _Layout(encoding, declared[1], skip=1, notes=tuple(notes))

@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyreadstat
 import pytest
 
 from smstudy.errors import DataError
@@ -117,6 +118,12 @@ def test_columns_of_lists_records_or_bytes_are_refused_by_name(tmp_path, values)
     assert '"odd"' in answer(parquet(tmp_path, pa.table({"odd": values})))
 
 
+@pytest.mark.parametrize("name", ["a\nb\x1b[31m", "q" * 100_000])
+def test_a_refused_column_is_named_in_one_short_line(tmp_path, name):
+    message = answer(parquet(tmp_path, pa.table({name: [[1]]})))
+    assert message.isprintable() and len(message) < 200
+
+
 def test_parquet_that_unpacks_to_too_much_is_refused(tmp_path):
     ones = pa.DictionaryArray.from_arrays(pa.array([0] * (3 << 20), pa.int8()), ["1"])
     path = parquet(tmp_path, pa.table({f"q{number}": ones for number in range(30)}))
@@ -141,6 +148,28 @@ def test_damaged_files_get_one_line_or_are_read(tmp_path, kind):
     damaged = [whole[:middle], whole[:middle] + b"\xff\xff\xff\x7f" + whole[middle + 4 :], whole[:20]]
     answers = [answer(write(tmp_path, content, f"damaged-{i}.bin")) for i, content in enumerate(damaged)]
     assert isinstance(answers[-1], str)
+
+
+@pytest.mark.parametrize("kind", ["sav", "dta"])
+def test_a_variable_without_a_readable_name_is_damage(tmp_path, kind):
+    path = tmp_path / "export.bin"
+    {"sav": pyreadstat.write_sav, "dta": pyreadstat.write_dta}[kind](
+        pd.DataFrame({"q_one": [1.0], "q_two": [2.0]}), path
+    )
+    whole = path.read_bytes()
+    name = b"Q_TWO" if kind == "sav" else b"q_two"
+    assert "no name of its own" in answer(write(tmp_path, whole.replace(name, bytes(len(name)), 1)))
+
+
+def test_labels_stay_with_variables_whose_names_are_tidied(tmp_path):
+    path = tmp_path / "export.bin"
+    frame = pd.DataFrame({"q__one": [1, 9], "q_two": [2, 1]})
+    pyreadstat.write_dta(
+        frame, path, column_labels={"q__one": "I use it"}, variable_value_labels={"q__one": {1: "never"}}
+    )
+    path.write_bytes(path.read_bytes().replace(b"q__one", b"q  one"))
+    export = read_export(path)
+    assert export.labels == {"q one": "I use it"} and export.choices == {"q one": {"1": "never"}}
 
 
 def test_parquet_with_a_giant_footer_is_refused(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -74,6 +75,16 @@ def test_content_that_tells_who_somebody_is_is_known(cells, what):
 )  # fmt: skip
 def test_ordinary_answers_are_left_alone(cells):
     assert content(*cells) == ""
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["a@" + "a." * 60_000 + " ", "1.000" + " " * 120_000 + "x", "+1" + "0 " * 60_000 + "x", "DE00" + "A" * 120_000],
+)
+def test_endless_answers_are_looked_at_in_time(cell):
+    started = time.perf_counter()
+    assert content(*(f"{cell}{number}" for number in range(100))) == ""
+    assert time.perf_counter() - started < 5  # half of what is promised for a hostile file
 
 
 IDENTITIES = {

@@ -370,6 +370,13 @@ def test_limesurvey_headings_of_code_and_wording_are_taken_apart():
 # ---- SurveyMonkey ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", ["surveymonkey_full", "surveymonkey_questions", "qualtrics_3row", "google_forms"])
+def test_entities_of_thousands_of_digits_do_no_harm(tmp_path, name):
+    first, *rest = records(name)
+    text = written([[*first[:-1], f"{first[-1]} &#{'9' * 5000};"], *rest], ",")
+    assert from_text(tmp_path, text).form == fixture(name).form
+
+
 def test_surveymonkey_headings_are_freed_of_entities():
     columns = set(fixture("surveymonkey_full").cells)
     assert {"What's your team?", "Which do you use? - Wiki & files", "Anything else?"} <= columns

@@ -311,7 +311,9 @@ def test_a_matrix_of_far_too_many_columns_is_refused(tmp_path):
     assert f"{definitions.MAX_QUESTIONS:,} columns" in refusal(tmp_path, json.dumps(document))
 
 
-@pytest.mark.parametrize("wrong", [None, 5, "x", [], {}, [[]], {"1": None}, {"1": {"Display": {}}}, True])
+@pytest.mark.parametrize(
+    "wrong", [None, 5, "x", [], {}, [[]], {"1": None}, {"1": {"Display": {}}}, True, f"&#{'9' * 5000};"]
+)
 def test_qsf_parts_of_the_wrong_shape_do_no_harm(tmp_path, wrong):
     document = json.loads((FIXTURES / "qualtrics.qsf").read_text(encoding="utf-8"))
     for element in document["SurveyElements"]:

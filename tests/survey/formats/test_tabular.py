@@ -91,12 +91,52 @@ def test_the_number_of_different_cells_changes_how_they_are_stored_only(tmp_path
     assert quick == careful == (("id", "a", "b", "c"), [list(cells) for cells in zip(*rows, strict=True)], 0)
 
 
+def test_the_length_of_different_cells_changes_how_they_are_stored_only(tmp_path, monkeypatch):
+    rows = [[f"{i}", "x" * 200 + str(i % 50), f"é{i % 5}"] for i in range(300)]
+    path = tmp_path / "export.csv"
+    path.write_text("id,a,b\n" + "".join(",".join(row) + "\n" for row in rows), encoding="utf-8")
+    found = []
+    for limit in (1000, 1 << 20):
+        monkeypatch.setattr(columns, "MAX_WORD_BYTES", limit)
+        found += [*both(path), read_text(path).columns[1].dtype.name]
+    assert (
+        found[0] == found[1] == found[3] == found[4] == (("id", "a", "b"), [[*c] for c in zip(*rows, strict=True)], 0)
+    )
+    assert found[2] == "str" and found[5] == "category"
+
+
+def test_words_count_as_memory():
+    column = columns.Growing()
+    column.add(["x" * 100_000, "y" * 100_000])
+    assert column.n_bytes > 200_000 and not column.is_text
+
+
+@pytest.mark.parametrize("limit", [0, 64 << 20])
+def test_text_in_pieces_is_the_same_text(monkeypatch, limit):
+    monkeypatch.setattr(columns, "MAX_WORDS", 2)
+    monkeypatch.setattr(columns, "MAX_JOINED_BYTES", limit)
+    column = columns.Growing()
+    for cells in (["a", "b"], ["c", ""], ["d", "é"]):
+        column.add(cells)
+    text = column.finish()
+    assert list(text) == ["a", "b", "c", "", "d", "é"]
+    assert list(columns.trimmed(text, 1, 5)) == ["b", "c", "", "d"]
+    assert columns.filled(text).tolist() == [True, True, True, False, True, True]
+
+
 def test_columns_are_small_and_hold_no_word_that_does_not_occur(tmp_path):
     path = tmp_path / "export.csv"
     path.write_text("q1,q2\nWording,x\n" + "3,yes\n,no\n" * 500, encoding="utf-8")
     body = read_text(path).below(1)
     assert [column.categories.tolist() for column in body.columns] == [["", "3"], ["no", "yes"]]
     assert all(column.codes.itemsize == 1 for column in body.columns)
+
+
+@pytest.mark.parametrize("sign", ['"', "\r", "e", "7"])
+def test_letters_quotation_marks_and_line_ends_cannot_be_declared_separators(tmp_path, sign):
+    path = tmp_path / "export.csv"
+    path.write_bytes(f"sep={sign}\nid,use\n1,2\n".encode())
+    assert _find_layout(path).separator in tabular.SEPARATORS
 
 
 def test_a_fault_far_down_a_long_file_is_told_with_its_line(tmp_path, monkeypatch):
