@@ -141,9 +141,11 @@ def _list(options: argparse.Namespace) -> None:
 def _new(options: argparse.Namespace) -> None:
     from smstudy.study.scaffold import draft_study
 
-    folder = draft_study(options.name, options.export, structure=options.structure)
+    drafted = draft_study(options.name, options.export, structure=options.structure)
+    for line in drafted.says():
+        print(line, file=sys.stderr)
     print(f"Now finish codebook.yml there, then type: smstudy check {options.name}", file=sys.stderr)
-    print(folder)
+    print(drafted.folder)
 
 
 def _codebook(options: argparse.Namespace) -> None:

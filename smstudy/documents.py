@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,12 +18,25 @@ from smstudy.errors import SmstudyError, did_you_mean
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
 MAX_QUOTED = 40
+NAMED_BY = ("name", "id", "value")
+ONE_OF = {
+    "hypotheses": "hypothesis",
+    "categories": "category",
+    "aliases": "alias",
+    "former_columns": "former column",
+    "rules": "rule",
+    "variables": "variable",
+    "scales": "scale",
+    "notebooks": "notebook",
+    "items": "item",
+}
 TAGS = {"str", "int", "float", "bool", "null", "timestamp", "map", "seq"}
 WORDS = {
     "string_type": "must be text; put it in quotes",
     "tuple_type": "must be a list",
     "dict_type": "must be keys with values",
     "model_type": "must be keys with values",
+    "too_short": "must hold at least one entry",
     "model_attributes_type": "must be keys with values",
     "mapping_type": "must be keys with values",
 }
@@ -166,26 +179,45 @@ def _refused(node: Node, name: str, depth: int = 0) -> Iterator[str]:
 def _explain(problem: ValidationError, node: Node, name: str, model: type[BaseModel]) -> list[str]:
     """One sentence for each thing that does not fit the model; unknown keys come first."""
     errors = problem.errors(include_url=False, include_input=False)
-    ordered = sorted(errors, key=lambda error: error["type"] != "extra_forbidden")
+    own = [error for error in errors if not _is_echo(error, errors)]
+    ordered = sorted(own, key=lambda error: error["type"] != "extra_forbidden")
     told = list(dict.fromkeys(_explain_one(error, node, name, model) for error in ordered))
     misspelled = {
-        re.sub(r'unknown key .*Did you mean ("\w+")\?', r"the key \1 is missing. Add it.", text) for text in told
+        f'{place}the key "{meant}" is missing. Add it.'
+        for text in told
+        for place, hint in re.findall(r'\A(.*?)unknown key ".*"\. Did you mean (.*)\?', _without_line(text))
+        for meant in re.findall(r'"(\w+)"', hint)
     }
-    return [text for text in told if text not in misspelled or "is missing" not in text] or told
+    return [text for text in told if _without_line(text) not in misspelled]
+
+
+def _without_line(text: str) -> str:
+    return re.sub(r"\A.*? line \d+: ", "", text)
+
+
+def _is_echo(error: Mapping, errors: Iterable[Mapping]) -> bool:
+    """Whether a list is too short, or is no text either, only because an entry of it was refused."""
+    where = tuple(error["loc"])
+    if error["type"] != "too_short" and where[-1:] != ("str",):
+        return False
+    begin = where if error["type"] == "too_short" else where[:-1]
+    return any(len(other["loc"]) > len(where) and tuple(other["loc"])[: len(begin)] == begin for other in errors)
 
 
 def _explain_one(error: Mapping, node: Node, name: str, model: type[BaseModel]) -> str:
     where = tuple(error["loc"])
     there, line = _find(node, where)
     line = line if where else _line_of_quoted(node, str(error["msg"]))
-    place = ".".join(str(part) for part in where)
-    message = str(error["msg"]).removeprefix("Value error, ")
+    message = str(error["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
     if error["type"] == "extra_forbidden":
         message = f'unknown key "{where[-1]}". {did_you_mean(str(where[-1]), _keys(model, where[:-1]))}'
     elif error["type"] == "missing":
         message = f'the key "{where[-1]}" is missing. Add it.'
-    elif place:
-        message = f"{place}: {WORDS.get(error['type'], message)}{_written(there)}"
+    elif where:
+        message = f"{WORDS.get(error['type'], message)}{_written(there)}"
+    place = _place(node, where[:-1] if error["type"] in ("extra_forbidden", "missing") else where)
+    begun = place.rpartition(" ")[2] + ": "
+    message = f"{place}: {message.removeprefix(begun)}" if place else message
     return f"{name} line {line}: {message.rstrip('.')}{'' if message.endswith('?') else '.'}"
 
 
@@ -218,6 +250,29 @@ def _find(node: Node, where: tuple) -> tuple[Node, int]:
             node = node.value[part]
             line = node.start_mark.line
     return node, line + 1
+
+
+def _place(node: Node, where: tuple) -> str:
+    """Say in words where a path of keys and positions leads: `rule "twice", action` rather than rules.0.action."""
+    words: list[str] = []
+    for part in where:
+        if isinstance(node, SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            one = ONE_OF.get(words[-1]) if words else None
+            words[-1 if one else len(words) :] = [f"{one or 'entry'} {_called(node) or part + 1}"]
+        elif isinstance(node, MappingNode) and (found := [v for k, v in node.value if k.value == str(part)]):
+            node = found[0]
+            words.append(str(part))
+    return ", ".join(words)
+
+
+def _called(node: Node) -> str:
+    """The name of an entry in quotation marks, if it has a short one."""
+    given = (
+        {k.value: v.value for k, v in node.value if isinstance(v, ScalarNode)} if isinstance(node, MappingNode) else {}
+    )
+    name = next((given[key] for key in NAMED_BY if given.get(key)), "")
+    return f'"{name}"' if 0 < len(name) <= MAX_QUOTED and name.isprintable() else ""
 
 
 def _written(node: Node) -> str:

@@ -18,6 +18,7 @@ from smstudy.privacy import FLOOR_SCORES
 from smstudy.study.definition import Study, find_notebook, find_study, read_study
 from smstudy.study.inputs import Inputs, resolve_inputs
 from smstudy.study.naming import MADE_BY_CLEANING, columns_of
+from smstudy.study.report import SUMMARY
 from smstudy.study.runner import plan_jobs
 from smstudy.study.session import StudyRun
 from smstudy.survey.cleaning import clean
@@ -32,6 +33,7 @@ from smstudy.survey.schema import SILENT, STOPS, compare_schemas
 DRAFTED = ("What does this study want to know?", "Name of the organization")
 KEPT = re.compile(r"run\.keep\(\s*[\"']([\w-]+)")
 WEIGHTS = "15-weights"
+SCALES = "20-scales"
 MOST_TERMS = 6
 MOST_ANSWERS = 12
 Given = TypeVar("Given")
@@ -127,6 +129,7 @@ def _check_study(found: _Findings, folder: Path, study: Study, codebook: Codeboo
             text = f'study.yml: {key}: "{name}" is no variable of the codebook. {did_you_mean(name, known)}'
             found.problems.append(StudyError(text))
     _check_results(found, folder, study)
+    _check_scales(found, folder, study, codebook)
     if inputs is not None:
         _check_notebooks(found, folder, study, inputs)
 
@@ -142,6 +145,17 @@ def _check_results(found: _Findings, folder: Path, study: Study) -> None:
                 f"keep. {did_you_mean(result, kept)}"
             )
             found.problems.append(StudyError(text))
+
+
+def _check_scales(found: _Findings, folder: Path, study: Study, codebook: Codebook) -> None:
+    """The shipped notebook on scales correlates them, so there must be two."""
+    shipped = not (folder / f"{SCALES}.ipynb").is_file()
+    if shipped and len(codebook.scales) < 2 and any(step.name == SCALES for step in study.notebooks):
+        text = (
+            f'study.yml: notebook "{SCALES}" compares scales and needs two; codebook.yml has {len(codebook.scales)}. '
+            "Name another scale there, or take the notebook out of study.yml."
+        )
+        found.problems.append(StudyError(text))
 
 
 def _kept(folder: Path, notebook: str) -> set[str]:
@@ -308,6 +322,7 @@ def _overview(run: StudyRun, changed: pd.DataFrame, lines: Mapping[str, int]) ->
     if previous is not None:
         told += [f"previous wave {run.inputs.previous_wave}:", *_indented(previous.log)]
     notes = dict.fromkeys(finding.text for finding in (*survey.findings, *response.findings))
+    notes |= dict.fromkeys(_undecided(run.study))
     questions = [
         f"codebook.yml line {lines.get(variable.name, 1)}, {variable.name}: {variable.confirm}"
         for variable in run.codebook.variables
@@ -327,6 +342,17 @@ def _overview(run: StudyRun, changed: pd.DataFrame, lines: Mapping[str, int]) ->
             ready,
         ]
     )
+
+
+def _undecided(study: Study) -> list[str]:
+    """Hypotheses whose result the summary does not get to see."""
+    seen = next((step.after for step in study.notebooks if step.name == SUMMARY), None)
+    asked = {h.id: h.result.partition("/")[0] for h in study.hypotheses}
+    return [
+        f'Hypothesis "{name}" would be "not tested": in study.yml, write {notebook} into the after: of {SUMMARY}.'
+        for name, notebook in asked.items()
+        if seen is not None and notebook not in seen
+    ]
 
 
 def _placeholders(run: StudyRun) -> list[str]:

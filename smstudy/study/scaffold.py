@@ -5,22 +5,25 @@ from __future__ import annotations
 import json
 import os
 import re
+import textwrap
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from itertools import count, pairwise
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from smstudy.display.prose import plural
 from smstudy.engine.fingerprint import digest_file
 from smstudy.errors import StudyError
 from smstudy.instruments.library import Recognized
 from smstudy.study.recognition import apply_instruments, recognized_scales
-from smstudy.survey.decoding import NUMBER, normalize
-from smstudy.survey.drafting import draft_variables, is_unit
+from smstudy.survey.decoding import NUMBER, doubled_headers, normalize
+from smstudy.survey.drafting import draft_variables, is_unit, left_out
 from smstudy.survey.drafts.batteries import belong, neighbors
-from smstudy.survey.drafts.guesses import SENTINELS, Draft, is_unlabeled, words_of
+from smstudy.survey.drafts.guesses import SENTINELS, Draft, is_unlabeled, of_platform, words_of
+from smstudy.survey.drafts.languages import declared_in, spoken_in
 from smstudy.survey.exports import read_export
 
 PLATFORM_RULES = (
@@ -35,11 +38,40 @@ TOLD_TO = re.compile(
     r"\b(please|to show|bitte|merci de)\b.*\b(select|choose|tick|mark|click|pick|wählen|cochez)", re.IGNORECASE
 )
 PERSON = re.compile(r"\b(panel|personal code|code word|token|participant|pseudonym)", re.IGNORECASE)
+LANGUAGE_COLUMNS = {"userlanguage", "startlanguage", "language"}
+FEWEST_ITEMS = 2
 COMMON = 3
+FEW_ITEMS = (
+    "A run needs at least 2 variables of kind item. Where answers are steps of a scale, write kind: item, and a number "
+    "as the value of each answer."
+)
+LONGEST = 60
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,60}")
 
 
-def draft_study(name: str, export: str, structure: str | None = None) -> Path:
+@dataclass(frozen=True)
+class Drafted:
+    """The folder of a new study, and the columns of the export that its codebook leaves out, each with the reason.
+
+    `doubled` are those among them whose heading is there more than once: somebody must rename them. `few_items` says
+    that too few columns look like items for a run.
+    """
+
+    folder: Path
+    left_out: Mapping[str, str]
+    doubled: Collection[str] = ()
+    few_items: bool = False
+
+    def says(self) -> list[str]:
+        """Which columns to rename, one line each, how many others are left out, and what a run still needs."""
+        cut = {column: quoted(textwrap.shorten(column, LONGEST)) for column in self.doubled}
+        told = [f"Left out: {words} is {self.left_out[column]}." for column, words in cut.items()]
+        if others := len(self.left_out) - len(cut):
+            told.append(f"Left out: {plural(others, 'column')}, listed with the reason at the top of codebook.yml.")
+        return [*told, FEW_ITEMS] if self.few_items else told
+
+
+def draft_study(name: str, export: str, structure: str | None = None) -> Drafted:
     """Draft a study from an export.
 
     Parameters
@@ -54,9 +86,10 @@ def draft_study(name: str, export: str, structure: str | None = None) -> Path:
 
     Returns
     -------
-    Path
-        The new folder `studies/NAME` with `codebook.yml`, `study.yml` and `README.md`. Items that an instrument knows
-        by their wording bring their answers, their reversal (to be confirmed) and their scales.
+    Drafted
+        The new folder `studies/NAME` with `codebook.yml`, `study.yml` and `README.md`, and the columns left out. Items
+        that an instrument knows by their wording bring their answers, their reversal (to be confirmed) and their
+        scales.
 
     Raises
     ------
@@ -73,14 +106,19 @@ def draft_study(name: str, export: str, structure: str | None = None) -> Path:
     source = Path(export).expanduser().resolve()
     read = read_export(source, structure=Path(structure).expanduser()) if structure else read_export(source)
     drafts, found = apply_instruments(draft_variables(read), coded=read.choices)
-    pages = _render(name, source, _seen_from(folder, source), drafts, found)
+    left = left_out(read)
+    pages = _render(name, source, _seen_from(folder, source), drafts, found, left)
     try:
         folder.mkdir(parents=True)
         for file, text in pages.items():
             (folder / file).write_text(text, encoding="utf-8")
     except OSError as problem:
         raise StudyError(f"{folder} cannot be written: {problem.strerror}. Choose a folder you may write to.") from None
-    return folder
+    return Drafted(folder, left, [name for name in left if name in doubled_headers(read)], _few_items(drafts))
+
+
+def _few_items(drafts: Sequence[Draft]) -> bool:
+    return sum(draft.kind == "item" for draft in drafts) < FEWEST_ITEMS
 
 
 def _seen_from(folder: Path, source: Path) -> str:
@@ -92,7 +130,12 @@ def _seen_from(folder: Path, source: Path) -> str:
 
 
 def _render(
-    name: str, source: Path, file: str, drafts: Sequence[Draft], found: Mapping[str, Recognized]
+    name: str,
+    source: Path,
+    file: str,
+    drafts: Sequence[Draft],
+    found: Mapping[str, Recognized],
+    left: Mapping[str, str],
 ) -> dict[str, str]:
     environment = Environment(
         loader=PackageLoader("smstudy.study", "drafts"), undefined=StrictUndefined, trim_blocks=True,
@@ -106,12 +149,16 @@ def _render(
     placed = {item for scale in known for item in scale.items}
     taken = {*(draft.name for draft in drafts), *(scale.name for scale in known)}
     named = _named(batteries([draft for draft in drafts if draft.name not in placed]), taken)
+    scores = [*(scale.name for scale in known), *named]
     values = {
         "name": name,
         "source": source,
         "file": file,
         "sha256": digest_file(source),
         "drafts": drafts,
+        "few_items": FEW_ITEMS if _few_items(drafts) else "",
+        "left_out": left,
+        "language": language_of(drafts),
         "common": common,
         "questions": sum(bool(draft.confirm) for draft in drafts),
         "person": next((d.name for d in drafts if d.kind == "id" and PERSON.search(f"{d.column} {d.title}")), ""),
@@ -121,13 +168,32 @@ def _render(
         "known_scales": known,
         "batteries": named,
         "suggestions": suggested_rules(drafts),
-        "scores": [*(scale.name for scale in known), *named],
+        "scores": scores,
+        "driver": scores[1] if len(scores) > 1 else "DRIVER",
         "unit": next((d.name for d in drafts if is_unit(d)), ""),
     }
     return {
         file: environment.get_template(f"{file}.j2").render(values)
         for file in ("codebook.yml", "study.yml", "README.md")
     }
+
+
+def language_of(drafts: Sequence[Draft]) -> tuple[str, str]:
+    """The language of a questionnaire, and where it is known from.
+
+    >>> language_of([Draft("q1", "Q1", "Was ist für Sie und Ihre Arbeit nicht wichtig?", "text")])
+    ('de', 'guessed from the wording of the questions')
+    >>> language_of([Draft("q1", "Q1", "Q1", "text")])[0]
+    'en'
+    """
+    spoken = spoken_in(draft.description or draft.title for draft in drafts if not of_platform(draft.column))
+    if spoken:
+        return spoken, "guessed from the wording of the questions"
+    noted = [draft for draft in drafts if normalize(draft.column).replace(" ", "") in LANGUAGE_COLUMNS]
+    codes = {code for draft in noted if (code := declared_in(_answers(draft)))}
+    if len(codes) == 1:
+        return codes.pop(), f"as the column {quoted(noted[0].column)} says"
+    return "en", "to be confirmed: the wording does not tell. Two letters: de, en, es, fr, it, nl, pt or another"
 
 
 def _named(groups: Sequence[Sequence[str]], taken: Set[str]) -> dict[str, Sequence[str]]:
@@ -164,6 +230,12 @@ def _rule(name: str, stage: str, column: str, op: str, reason: str, value: str |
     return f"{{id: {name}, stage: {stage}, column: {column}, op: {op},{compared} {left_out}}}"
 
 
+def _rule_for_each(words: Sequence[str], name: str, stage: str, draft: Draft, reason: str) -> Iterator[str]:
+    """One rule for each answer, under an id of its own."""
+    for i, word in enumerate(words, 1):
+        yield _rule(f"{name}-{i}" if i > 1 else name, stage, draft.name, "equals", reason, word)
+
+
 def _answers(draft: Draft) -> list[str]:
     return [label.removeprefix("answer ") for _, label, *_ in draft.categories]
 
@@ -171,9 +243,7 @@ def _answers(draft: Draft) -> list[str]:
 def _platform_rules(draft: Draft) -> Iterator[str]:
     for name, stage, column, answers, reason in PLATFORM_RULES:
         if draft.column.casefold() == column:
-            yield from (
-                _rule(name, stage, draft.name, "equals", reason, word) for word in sorted(answers & {*_answers(draft)})
-            )
+            yield from _rule_for_each(sorted(answers & {*_answers(draft)}), name, stage, draft, reason)
     if draft.column.casefold() == "submitdate":
         yield _rule("unfinished", "completeness", draft.name, "missing", "Did not send the questionnaire")
 
@@ -182,9 +252,7 @@ def _consent(draft: Draft) -> Iterator[str]:
     """Who says no where consent is asked for."""
     if draft.kind == "category" and len(draft.categories) <= COMMON and CONSENT.search(draft.title):
         refusals = [word for word in _answers(draft) if NO.match(word)]
-        yield from (
-            _rule("no-consent", "consent", draft.name, "equals", "Did not agree to take part", w) for w in refusals
-        )
+        yield from _rule_for_each(refusals, "no-consent", "consent", draft, "Did not agree to take part")
 
 
 def _instruction(draft: Draft) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 
@@ -14,6 +15,12 @@ from smstudy.survey.drafts.batteries import ask_once, level, mark_rankings, mark
 from smstudy.survey.drafts.guesses import Draft, draft_column, names_unit, wording_of
 from smstudy.survey.drafts.wordings import split_title
 from smstudy.survey.exports import Export
+
+TWICE = (
+    "the heading of {} columns. Give each a heading of its own in the export, delete the new folder, type smstudy new "
+    "again"
+)
+NO_ANSWER = "no answer in the column"
 
 
 def draft_variables(export: Export) -> list[Draft]:
@@ -48,6 +55,19 @@ def draft_variables(export: Export) -> list[Draft]:
     drafts = mark_rankings(promote(level(drafts, export)), export)
     readable = share_missing([_decodable(draft, export) for draft in drafts])
     return mark_reverse(ask_once(readable), export)
+
+
+def left_out(export: Export) -> dict[str, str]:
+    """Columns of an export that are not drafted, each under its heading in the file and with the reason.
+
+    Headings that are there more than once come first, then columns without an answer, then those that reading dropped
+    because they can point to a person.
+    """
+    times = Counter(re.sub(r" \(\d+\)\Z", "", name) for name in export.duplicates)
+    twice = {name: TWICE.format(n + 1) for name, n in times.items()}
+    doubled = doubled_headers(export)
+    empty = {column: NO_ANSWER for column in export.cells if column not in doubled and not _filled(export, column)}
+    return {**twice, **empty, **export.dropped}
 
 
 def is_unit(draft: Draft) -> bool:

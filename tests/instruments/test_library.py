@@ -188,7 +188,7 @@ def test_a_wording_that_is_shipped_too_is_recognized_as_the_local_one(local):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("level: person", "level: planet", r"line 13: scales.0.level: .*'person' or 'unit' .*planet\S*$"),
+        ("level: person", "level: planet", r"line 13: scale \"\w+\", level: .*'person' or 'unit' .*planet\S*$"),
         ("reverse: true", "revers: true", r'unknown key "revers". Did you mean "reverse"'),
         ("answers: agree3", "answers: agre3", r'scale "plugged" names the answers "agre3". Did you mean "agree3"'),
         ("name: plug_2r", "name: plug_1", r"name given twice: plug_1"),

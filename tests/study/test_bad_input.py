@@ -219,6 +219,20 @@ def test_check_looks_at_study_codebook_data_and_rules_together(small):
     )  # fmt: skip
 
 
+def test_a_fault_of_the_data_met_in_a_notebook_points_to_check_once(small):
+    small.column("s3", ["9" if i % 9 == 0 else "3" for i in range(120)])
+    other = small.write("other wave.csv", small.text())
+    outcome = small.run("--data", f"responses={other}", "--previous-wave", "")
+    refused(outcome, 12, "look, code cell 2", '"s3"')
+    command = f'smstudy check "{small.folder}" --data "responses={other}" --previous-wave ""'
+    assert outcome.lines[0].endswith(f"type: {command}") and outcome.err.count("smstudy check") == 1
+
+
+def test_a_fault_of_the_study_does_not_point_to_check(small):
+    small.edit("study.yml", "name: look}", "name: look, parameters: {formla: x}}")
+    assert "smstudy check" not in small.run().err
+
+
 def test_check_tries_every_rule(small):
     rule = "  - {{id: {}, stage: quality, column: {}, op: equals, value: {}, action: exclude, reason: fast}}\n"
     rules = rule.format("a", "speed", 3) + rule.format("b", "seconds", 3) + rule.format("c", "unit", "Salse")
@@ -232,7 +246,7 @@ def test_check_names_everything_that_is_wrong_in_a_codebook(small):
     refused_for(
         small.check(), 11,
         ("CodebookError", '"itmes"', '"items"'),
-        ("CodebookError", "variables.1.kind", "'number'"),
+        ("CodebookError", 'variable "seconds", kind', "'number'"),
     )  # fmt: skip
 
 

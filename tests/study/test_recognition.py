@@ -37,7 +37,7 @@ def _item(name: str, title: str, categories: tuple = _words(1, 2, 3, 4, 5), **mo
 def drafted(request, tmp_path_factory) -> tuple[str, Codebook]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("drafted"))
-        return request.param, read_codebook(draft_study("mine", str(DEMO / request.param)) / "codebook.yml")
+        return request.param, read_codebook(draft_study("mine", str(DEMO / request.param)).folder / "codebook.yml")
 
 
 def test_the_scales_of_the_demo_are_recognized(drafted):

@@ -141,6 +141,137 @@ def test_rules_that_the_columns_call_for_are_suggested_and_can_be_taken_over(des
     assert len(read_study(study.parent).rules) == text.count("\n# - {") >= len(RULES)
 
 
+def test_suggested_rules_that_differ_in_their_answer_have_ids_of_their_own(desk, call):
+    statuses = ["Survey Preview", "Survey Test", "IP Address"] * 20
+    rows = [f"R_{i:04},{SAID[i % 3]},tok{i:03},{status}" for i, status in enumerate(statuses)]
+    (desk / "asked.csv").write_text(_quoted_ids(ASKED) + "\n".join(rows) + "\n", encoding="utf-8")
+    assert call("new", "asked", "--from", "asked.csv").code == 0
+    text = (desk / "studies" / "asked" / "study.yml").read_text(encoding="utf-8")
+    assert "id: preview," in text and "id: preview-2," in text
+
+
+TWO_SCALES = "a1,a2,a3,unit,b1,b2,b3\n" + "".join(
+    f"{i % 5 + 1},{i * 3 % 5 + 1},{i * 7 % 5 + 1},{'XY'[i % 2]},{i % 4 + 1},{i * 3 % 4 + 1},{(i + 1) % 4 + 1}\n"
+    for i in range(80)
+)
+
+
+def _taken_over(text: str) -> str:
+    """The example of a hypothesis with all that the draft says to do for it."""
+    head, example = text.split("hypotheses: []\n")
+    example = "\n".join(line.replace("#  ", "  ", 1) for line in example.splitlines() if line.startswith("#  "))
+    head = head.replace("#  - {name: 40-drivers", "  - {name: 40-drivers").replace(
+        "20-scales]}", "20-scales, 40-drivers]}"
+    )
+    return f"{head}hypotheses:\n{example}\n"
+
+
+def test_the_example_of_a_hypothesis_holds_when_it_is_taken_over(desk, call):
+    (desk / "two.csv").write_text(TWO_SCALES)
+    assert call("new", "two", "--from", "two.csv").code == 0
+    study = desk / "studies" / "two" / "study.yml"
+    text = study.read_text(encoding="utf-8")
+    assert read_study(study.parent).hypotheses == ()
+    study.write_text(_taken_over(text), encoding="utf-8")
+    [hypothesis] = read_study(study.parent).hypotheses
+    assert (hypothesis.result, hypothesis.term) == ("40-drivers/drivers", "scale_2")
+    checked = call("check", "two")
+    assert checked.code == 0 and "not tested" not in checked.out, checked.err
+    study.write_text(_taken_over(text).replace(", 40-drivers]", "]"), encoding="utf-8")
+    assert "write 40-drivers into the after: of 90-summary" in call("check", "two").out
+
+
+def test_weights_are_offered_for_when_there_are_head_counts(desk, call):
+    (desk / "two.csv").write_text(TWO_SCALES)
+    (desk / "studies").mkdir()
+    assert call("new", "two", "--from", "two.csv").code == 0
+    study = desk / "studies" / "two" / "study.yml"
+    text = study.read_text(encoding="utf-8").replace("#  - {name: 15-weights}", "  - {name: 15-weights}")
+    study.write_text(text, encoding="utf-8")
+    refused = call("check", "two")
+    assert refused.code == 10 and "frame" in refused.err
+    (study.parent / "frame.csv").write_text("unit,headcount\nX,70\nY,60\n")
+    study.write_text(text.replace("# frame: {", "frame: {"), encoding="utf-8")
+    checked = call("check", "two")
+    assert checked.code == 0, checked.err
+
+
+def test_columns_that_are_left_out_are_named_with_the_reason(desk, call):
+    (desk / "twice.csv").write_text("q1,E-mail,q1,q2,none\n" + "1,a@b.org,2,3,\n2,c@d.org,1,2,\n3,e@f.org,3,1,\n" * 5)
+    made = call("new", "twice", "--from", "twice.csv")
+    doubled, others, *_ = made.lines
+    assert '"q1" is the heading of 2 columns. Give each a heading of its own' in doubled
+    assert "2 columns, listed with the reason at the top of codebook.yml" in others
+    text = (desk / "studies" / "twice" / "codebook.yml").read_text(encoding="utf-8")
+    assert '#   "q1": the heading of 2 columns.' in text and '#   "none": no answer in the column' in text
+    assert '#   "E-mail": ' in text and "a@b.org" not in text + made.err
+    assert [variable.column for variable in read_codebook(desk / "studies" / "twice" / "codebook.yml").variables] == [
+        "q2"
+    ]
+
+
+def test_a_heading_cannot_write_into_the_codebook(desk, call):
+    (desk / "x.csv").write_text('"a\ntitle: mine","a\ntitle: mine",q\n1,2,1\n2,2,3\n')
+    made = call("new", "new", "--from", "x.csv")
+    assert made.code == 0 and made.lines[0].endswith("type smstudy new again.")
+    assert read_codebook(desk / "studies" / "new" / "codebook.yml").title == "new"
+
+
+def test_one_scale_is_not_compared_with_others(desk, call):
+    (desk / "x.csv").write_text("q1,q2,q3\n" + "1,1,2\n2,2,2\n3,3,1\n" * 20)
+    assert call("new", "new", "--from", "x.csv").code == 0
+    study = desk / "studies" / "new" / "study.yml"
+    text = study.read_text(encoding="utf-8")
+    assert [step.name for step in read_study(study.parent).notebooks] == ["10-quality", "90-summary"]
+    assert call("check", "new").code == 0
+    study.write_text(text.replace("#  - {name: 20-scales", "  - {name: 20-scales"), encoding="utf-8")
+    outcome = call("check", "new")
+    assert outcome.code == 10 and "needs two; codebook.yml has 1. Name another scale" in outcome.err
+
+
+def test_a_draft_with_too_few_items_says_what_a_run_needs(desk, call):
+    (desk / "x.csv").write_text("tea,milk\n" + "Black,Yes\nGreen,No\n" * 30)
+    made = call("new", "new", "--from", "x.csv")
+    assert made.lines[0].startswith("A run needs at least 2 variables of kind item.")
+    assert f"# {made.lines[0]}" in (desk / "studies" / "new" / "codebook.yml").read_text(encoding="utf-8")
+
+
+def test_nothing_is_said_of_columns_when_all_are_drafted(desk, call):
+    (desk / "x.csv").write_text("q,r\n" + "1,1\n2,2\n3,3\n" * 9)
+    assert len(call("new", "new", "--from", "x.csv").lines) == 1
+    assert "left out here" not in (desk / "studies" / "new" / "codebook.yml").read_text(encoding="utf-8")
+
+
+LANGUAGES = {
+    "de": "Wie zufrieden sind Sie mit der Plattform?,Meine Führungskraft nutzt sie und ich auch nicht",
+    "en": "How satisfied are you with the platform?,My manager uses it for the work we do",
+    "fr": "Êtes-vous satisfait de la plateforme dans votre travail ?,Mon chef et les autres ne sont pas sur la page",
+    "es": "¿Qué tan satisfecho está usted con la plataforma?,Mi jefe y los otros la usan para el trabajo",
+    "it": "Quanto è soddisfatto della piattaforma?,Il mio capo e gli altri non sono sulla pagina che uso",
+    "nl": "Hoe tevreden bent u met het platform?,Mijn chef en wij zijn niet op de pagina voor het werk",
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_language_is_guessed_from_the_questions(language, desk, call):
+    (desk / "x.csv").write_text(f"{LANGUAGES[language]}\n1,2\n2,3\n3,1\n", encoding="utf-8")
+    assert call("new", "new", "--from", "x.csv").code == 0
+    path = desk / "studies" / "new" / "codebook.yml"
+    assert read_codebook(path).language == language
+    assert "# guessed from the wording" in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("column", "language", "says"),
+    [(["DE"] * 3, "de", '"UserLanguage" says'), (["DE", "EN", "DE"], "en", "to be confirmed")],
+)
+def test_the_platform_says_the_language_where_the_questions_do_not(column, language, says, desk, call):
+    (desk / "x.csv").write_text("q1,UserLanguage\n" + "".join(f"{i},{code}\n" for i, code in enumerate(column)))
+    assert call("new", "new", "--from", "x.csv").code == 0
+    path = desk / "studies" / "new" / "codebook.yml"
+    assert read_codebook(path).language == language and says in path.read_text(encoding="utf-8")
+
+
 def test_codes_that_many_columns_call_missing_are_written_once(desk, call):
     rows = ["1,2,3,1", "-99,1,2,2", "3,-99,1,1", "2,3,-99,2"] * 15
     (desk / "codes.csv").write_text("q1,q2,q3,x\n" + "\n".join(rows) + "\n", encoding="utf-8")

@@ -12,6 +12,7 @@ from smstudy.errors import DataError, SmstudyError
 from smstudy.survey.codebook import Codebook
 from smstudy.survey.decoding import decode
 from smstudy.survey.drafting import draft_variables, variable_of
+from smstudy.survey.drafts.languages import spoken_in
 from smstudy.survey.drafts.wordings import order_answers
 from smstudy.survey.exports import Export, read_export
 
@@ -67,6 +68,21 @@ def test_a_column_is_taken_for_what_it_looks_like(name, cells, kind, n):
 def test_own_words_are_text_and_stay_out_of_the_draft():
     found = draft([f"my thoughts, number {i}, on this" for i in range(60)])
     assert found.kind == "text" and not found.categories and not found.missing
+
+
+def test_an_answer_that_nobody_else_gave_stays_out_of_the_draft():
+    for cells in (["Hello World!"], ["My own words", "Others of mine"]):
+        made = Export(cells=pd.DataFrame({"q": cells}, dtype="str"), source="made.csv", form="table")
+        [found] = draft_variables(made)
+        assert found.kind == "text" and not found.categories
+
+
+@pytest.mark.parametrize(
+    "wordings",
+    [[], ["Q1", "q2_no", "do_it"], ["Mein Team und ich", "My team and the others", "Ich mag es nicht", "To be or not"]],
+)
+def test_no_language_is_guessed_from_too_little_or_from_two(wordings):
+    assert spoken_in(wordings) == ""
 
 
 def test_codes_of_no_answer_are_declared_to_be_confirmed():

@@ -218,6 +218,11 @@ def _platform(header: str) -> Kind | None:
     return next((kind for kind, headers in PLATFORM.items() if folded in headers), None)
 
 
+def of_platform(header: str) -> bool:
+    """Say whether a column comes from the platform and asks nothing."""
+    return _platform(header) is not None
+
+
 def names_unit(column: str, title: str) -> bool:
     """Say whether header or wording speak of a department."""
     return any(UNIT.search(re.sub(r"[_\W]+", " ", text)) for text in (column, title) if len(text) <= 80)
@@ -261,9 +266,9 @@ def _worded(column: str, title: str, answers: pd.Series, unique: Sequence[str]) 
 
 
 def _few(answers: pd.Series, unique: Sequence[str]) -> bool:
-    """Few different answers for so many people; long ones only if every one came often."""
+    """Few different answers for so many people, some given twice; long ones only if every one came often."""
     longest = max(map(len, unique))
-    if len(unique) > MAX_CATEGORIES or len(unique) > max(2, len(answers) / 4):
+    if len(unique) > MAX_CATEGORIES or len(unique) > max(2, len(answers) / 4) or len(unique) == len(answers):
         return False
     repeated = len(unique) <= MAX_REPEATED and answers.value_counts().min() >= OFTEN
     return longest <= (MAX_REPEATED_LABEL if repeated else MAX_LABEL)
