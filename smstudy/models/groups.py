@@ -15,6 +15,7 @@ from smstudy.inference.means import Estimate, mean_interval, overlapping_change
 from smstudy.inference.multiplicity import benjamini_hochberg
 from smstudy.privacy import Privacy
 from smstudy.result import Finding, Poolable, Result
+from smstudy.survey.closing import moved_groups
 from smstudy.survey.dataset import Survey, need_survey
 from smstudy.survey.disclosure import NO_GROUP, group_names, hidden_groups, protect
 
@@ -158,8 +159,9 @@ def changes(
     pieces = [_changes_of(name, survey, previous, person, unit) for name in scores]
     rows, findings = pd.concat(pieces, ignore_index=True), ()
     if unit:
-        closed = [hidden_groups(wave, unit, scores=scores) for wave in (survey, previous)]
-        rows, findings = _protected(rows, frozenset().union(*closed), survey.privacy)
+        closed = frozenset().union(*(hidden_groups(wave, unit, scores=scores) for wave in (survey, previous)))
+        closed = moved_groups(survey, previous, unit, person, hidden=closed) if person else closed
+        rows, findings = _protected(rows, closed, survey.privacy)
     rows["p_adjusted"] = benjamini_hochberg(rows["p_value"].to_numpy(float))
     rows["verdict"] = [CHANGED if p < 1 - LEVEL else CANNOT_TELL for p in rows["p_adjusted"]]
     return WaveChanges(

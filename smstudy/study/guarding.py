@@ -10,16 +10,25 @@ from hashlib import sha256
 import numpy as np
 import pandas as pd
 
-from smstudy.result import Finding
 from smstudy.study.ledger import Ledger, Release
-from smstudy.survey.closing import Sets, close_groups, shown_sets
+from smstudy.study.session import UNRECOGNIZED
+from smstudy.survey.closing import Sets, close_categories, close_groups, shown_sets
 from smstudy.survey.dataset import Survey
 from smstudy.survey.disclosure import ALL, scale_scores
 
 LENGTH = 12  # hex digits of a hash: 48 bits, so that 10,000 respondents collide with probability 2e-7
 
 
-def guard(survey: Survey, raw: Survey, ledger: Ledger, *, run: str, case: str, units: Sequence[str]) -> Survey:
+def guard(
+    survey: Survey,
+    raw: Survey,
+    ledger: Ledger,
+    *,
+    run: str,
+    case: str,
+    units: Sequence[str],
+    categories: Sequence[str] = (),
+) -> Survey:
     """Close the groups of a survey that would differ by few people from what the study released before.
 
     Parameters
@@ -36,6 +45,8 @@ def guard(survey: Survey, raw: Survey, ledger: Ledger, *, run: str, case: str, u
         Organization and wave of the answers.
     units : sequence of str
         Variables the report splits by.
+    categories : sequence of str
+        Variables by which it may be split besides, each for itself.
 
     Returns
     -------
@@ -50,23 +61,50 @@ def guard(survey: Survey, raw: Survey, ledger: Ledger, *, run: str, case: str, u
     """
     earlier = ledger.find(run, case)
     if earlier is not None:
-        return replace(survey, privacy=survey.privacy.closing(earlier.closed))
+        policy, unrecognized = survey.privacy.closing(earlier.closed), earlier.unrecognized
+        return replace(survey, privacy=policy, findings=(*survey.findings, *[UNRECOGNIZED] * unrecognized))
     people = respondents(survey, raw, ledger.key)
     before = [release for release in ledger.releases if release.case == case]
     named = replace(survey, answers=survey.answers.set_axis(people.to_numpy()))
-    policy = close_groups(named, units, known=_known(before, survey)).privacy
-    return replace(survey, privacy=policy, findings=(*survey.findings, *_unrecognized(before, people)))
+    closed = close_groups(named, units, known=_known(before, survey))
+    known = {name: _known(before, survey, split=name) for name in categories}
+    policy = close_categories(closed, categories, known=known).privacy
+    unrecognized = _unrecognized(before, people)
+    return replace(survey, privacy=policy, findings=(*survey.findings, *[UNRECOGNIZED] * unrecognized))
 
 
-def released(survey: Survey, raw: Survey, ledger: Ledger, *, run: str, case: str, units: Sequence[str]) -> Ledger:
+def released(
+    survey: Survey,
+    raw: Survey,
+    ledger: Ledger,
+    *,
+    run: str,
+    case: str,
+    units: Sequence[str],
+    categories: Sequence[str] = (),
+) -> Ledger:
     """Add to the ledger what a run shows of a guarded survey."""
     people = respondents(survey, raw, ledger.key)
-    groups = [frozenset(people[list(index)]) for index in shown_sets(survey, units).values()] or [frozenset(people)]
+
+    def sets(variables: Sequence[str]) -> frozenset[frozenset[str]]:
+        return frozenset(frozenset(people[list(index)]) for index in shown_sets(survey, variables).values())
+
+    groups = sets(units) or frozenset([frozenset(people)])
+    splits = {name: sets([name]) for name in categories}
     lacking = {name: frozenset(people[survey.answers[name].isna()]) for name in scale_scores(survey)} | {
         ALL: frozenset()
     }
     closed = tuple(sorted(survey.privacy.closed))
-    return ledger.adding(Release(run=run, case=case, closed=closed, groups=frozenset(groups), lacking=lacking))
+    told = Release(
+        run=run,
+        case=case,
+        closed=closed,
+        groups=groups,
+        splits=splits,
+        lacking=lacking,
+        unrecognized=UNRECOGNIZED in survey.findings,
+    )
+    return ledger.adding(told)
 
 
 def respondents(survey: Survey, raw: Survey, key: bytes) -> pd.Series:
@@ -103,19 +141,14 @@ def _hash(key: bytes, text: str) -> str:
     return hmac.new(key, text.encode(), sha256).hexdigest()
 
 
-def _known(before: Sequence[Release], survey: Survey) -> Sets:
-    return {name: [one for release in before for one in release.sets(name)] for name in (ALL, *scale_scores(survey))}
+def _known(before: Sequence[Release], survey: Survey, *, split: str = "") -> Sets:
+    scores = (ALL, *scale_scores(survey))
+    return {name: [one for release in before for one in release.sets(name, split=split)] for name in scores}
 
 
-def _unrecognized(before: Sequence[Release], people: pd.Series) -> tuple[Finding, ...]:
-    """Say if earlier releases of the case hold hardly anybody of this one: then the guard can see no difference."""
+def _unrecognized(before: Sequence[Release], people: pd.Series) -> bool:
+    """Whether earlier releases of the case hold hardly anybody of this one: then the guard can see no difference."""
     half = LENGTH // 2
     now = {person[:half] for person in people}
     then = [{person[:half] for group in release.groups for person in group} for release in before]
-    if all(len(now & known) >= 0.5 * min(len(now), len(known)) for known in then):
-        return ()
-    text = (
-        "Most respondents of an earlier release of this wave are not recognized in this run, so small differences "
-        "between the two cannot be seen. If they are the same people, give the codebook an identifier that stays."
-    )
-    return (Finding(name="respondents_not_recognized", text=text),)
+    return not all(len(now & known) >= 0.5 * min(len(now), len(known)) for known in then)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from secrets import token_bytes
@@ -37,22 +37,29 @@ class Release:
         Groups hidden because of earlier releases.
     groups : frozenset of frozenset
         Hashes of the respondents of each shown group, and of everybody else together.
+    splits : mapping of str to frozenset of frozenset
+        The same for each category variable by which a table may have been split.
     lacking : mapping of str to frozenset
         Score to the hashes of those who do not have it; "all" to none, for the numbers of people.
+    unrecognized : bool
+        Whether most respondents of an earlier release were not recognized in this one.
     """
 
     run: str
     case: str
     closed: tuple[tuple[str, str], ...] = ()
     groups: frozenset[frozenset[str]] = field(default=frozenset(), repr=False)
+    splits: Mapping[str, frozenset[frozenset[str]]] = field(default_factory=dict, repr=False)
     lacking: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False)
+    unrecognized: bool = False
 
-    def sets(self, variable: str) -> list[frozenset[str]]:
-        """The sets of people about whom a variable was released; none if it was not."""
+    def sets(self, variable: str, *, split: str = "") -> list[frozenset[str]]:
+        """The sets of people about whom a variable was released, by units or by a category; none if it was not."""
         if variable not in self.lacking:
             return []
         without = self.lacking[variable]
-        return [frozenset().union(*self.groups) - without, *(people - without for people in self.groups)]
+        shown = self.splits.get(split, ()) if split else self.groups
+        return [frozenset().union(*self.groups) - without, *(people - without for people in shown)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,9 +120,15 @@ def _release(entry: Mapping) -> Release:
         run=entry["run"],
         case=entry["case"],
         closed=tuple((unit, group) for unit, group in entry["closed"]),
-        groups=frozenset(map(frozenset, entry["groups"])),
+        groups=_sets(entry["groups"]),
+        splits={name: _sets(groups) for name, groups in entry.get("splits", {}).items()},
         lacking={name: frozenset(people) for name, people in entry["lacking"].items()},
+        unrecognized=bool(entry.get("unrecognized", False)),
     )
+
+
+def _sets(groups: Sequence[Sequence[str]]) -> frozenset[frozenset[str]]:
+    return frozenset(map(frozenset, groups))
 
 
 def _record(release: Release) -> dict[str, object]:
@@ -124,7 +137,9 @@ def _record(release: Release) -> dict[str, object]:
         "case": release.case,
         "closed": sorted(release.closed),
         "groups": sorted(map(sorted, release.groups)),
+        "splits": {name: sorted(map(sorted, groups)) for name, groups in release.splits.items()},
         "lacking": {name: sorted(people) for name, people in release.lacking.items()},
+        "unrecognized": release.unrecognized,
     }
 
 

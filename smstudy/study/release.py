@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from smstudy.engine.fingerprint import digest_json
-from smstudy.engine.manifest import read_manifest
+from smstudy.engine.manifest import MANIFEST, read_manifest, write_manifest
 from smstudy.engine.schedule import only_run
 from smstudy.errors import RunError
+from smstudy.result import Finding
 from smstudy.study.definition import Study, find_study, read_study, runs_folder
-from smstudy.study.guarding import guard, released
+from smstudy.study.guarding import UNRECOGNIZED, guard, released
 from smstudy.study.inputs import Inputs, resolve_inputs
 from smstudy.study.ledger import Ledger, read_ledger, write_ledger
 from smstudy.study.runner import cases, identity_of, verified_run
 from smstudy.study.session import StudyRun
 from smstudy.survey.dataset import Survey
 
-LEAVES = ("report.html", "figures", "tables", "results", "manifest.json")
+LEAVES = ("report.html", "figures", "tables", "results", MANIFEST)
+STAYED = "The notebooks with their outputs stay in the run; what left is listed under outputs."
 
 
 def release_run(name: str, *, wave: str = "") -> Path:
@@ -57,28 +59,38 @@ def release_run(name: str, *, wave: str = "") -> Path:
             "named in study.yml, then release."
         )
     with only_run(runs_folder(folder)):
-        _remember(folder, study, inputs, digest_json(recorded), closed)
-    return _copy(run, runs_folder(folder).with_name("released") / run.parent.name / run.name)
+        findings = _remember(folder, study, inputs, digest_json(recorded), closed)
+    return _copy(run, runs_folder(folder).with_name("released") / run.parent.name / run.name, findings)
 
 
-def guarded(folder: Path, study: Study, inputs: Inputs, ledger: Ledger, run: str) -> list[tuple[str, str]]:
-    """Name the groups, as (unit, group), that must not be shown beside what the ledger holds."""
+def guarded(folder: Path, study: Study, inputs: Inputs, ledger: Ledger, run: str) -> tuple[list[tuple[str, str]], bool]:
+    """Name the groups, as (unit, group), that must not be shown beside what the ledger holds.
+
+    The second part says whether most respondents of an earlier release are not recognized.
+    """
     surveys = [
-        guard(clean, raw, ledger, run=run, case=case, units=_units(clean))
+        guard(clean, raw, ledger, run=run, case=case, **_splits(clean))
         for case, raw, clean in _waves(folder, study, inputs)
     ]
-    return sorted({group for survey in surveys for group in survey.privacy.closed})
+    unrecognized = any(UNRECOGNIZED in survey.findings for survey in surveys)
+    return sorted({group for survey in surveys for group in survey.privacy.closed}), unrecognized
 
 
-def _remember(folder: Path, study: Study, inputs: Inputs, run: str, closed: Collection[tuple[str, str]]) -> None:
+def _remember(
+    folder: Path, study: Study, inputs: Inputs, run: str, closed: Collection[tuple[str, str]]
+) -> list[Finding]:
+    """Write the release into the ledger; what a reader of it must know is given back."""
     runs = runs_folder(folder)
     before = ledger = read_ledger(runs)
+    findings: list[Finding] = []
     for case, raw, clean in _waves(folder, study, inputs):
-        shown = guard(clean, raw, before, run=run, case=case, units=_units(clean))
+        shown = guard(clean, raw, before, run=run, case=case, **_splits(clean))
         if not shown.privacy.closed <= set(closed):
             raise RunError("The last run shows groups that must be hidden since an earlier release. Run it again.")
-        ledger = released(shown, raw, ledger, run=run, case=case, units=_units(clean))
+        findings += [finding for finding in shown.findings if finding == UNRECOGNIZED and finding not in findings]
+        ledger = released(shown, raw, ledger, run=run, case=case, **_splits(clean))
     write_ledger(ledger, runs)
+    return findings
 
 
 def _waves(folder: Path, study: Study, inputs: Inputs) -> list[tuple[str, Survey, Survey]]:
@@ -91,11 +103,16 @@ def _waves(folder: Path, study: Study, inputs: Inputs) -> list[tuple[str, Survey
     ]
 
 
-def _units(survey: Survey) -> Sequence[str]:
-    return [variable.name for variable in survey.codebook.of_kind("unit")]
+def _splits(survey: Survey) -> dict[str, list[str]]:
+    """Variables by which a table may show groups: those of kind unit together, each of kind category for itself."""
+    kinds = {"units": "unit", "categories": "category"}
+    return {
+        name: [variable.name for variable in survey.codebook.of_kind(kind) if variable.name in survey.answers]
+        for name, kind in kinds.items()
+    }
 
 
-def _copy(run: Path, target: Path) -> Path:
+def _copy(run: Path, target: Path, findings: Sequence[Finding]) -> Path:
     """Copy what leaves aside and move it into place, so that a release is complete or absent."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -105,11 +122,23 @@ def _copy(run: Path, target: Path) -> Path:
             for name in LEAVES:
                 if (run / name).is_dir():
                     shutil.copytree(run / name, fresh / name)
-                elif (run / name).is_file():
+                elif name != MANIFEST and (run / name).is_file():
                     shutil.copy2(run / name, fresh / name)
+            write_manifest(fresh, _told(read_manifest(run), findings), outputs=True)
             if target.exists():
                 target.replace(Path(aside) / "before")
             fresh.replace(target)
     except OSError as problem:
         raise RunError(f"{target} cannot be written: {problem.strerror}. Make room, then release again.") from None
     return target
+
+
+def _told(manifest: Mapping[str, object], findings: Sequence[Finding]) -> dict[str, object]:
+    """What a run was made from, without the groups that were closed: to tell them apart from others narrows a guess."""
+    identity = {name: value for name, value in manifest["identity"].items() if name != "closed"}
+    return {
+        **{k: v for k, v in manifest.items() if k not in ("schema", "outputs")},
+        "identity": identity,
+        "findings": [{"name": finding.name, "text": finding.text} for finding in findings],
+        "stayed": STAYED,
+    }

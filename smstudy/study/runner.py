@@ -11,7 +11,7 @@ from smstudy.engine.fingerprint import digest_file, digest_json
 from smstudy.engine.manifest import verify
 from smstudy.engine.parameters import Parameter, check_parameters, declared_parameters, parse_parameter
 from smstudy.engine.schedule import Finished, Job, latest_run, run_jobs
-from smstudy.errors import DisclosureError, RunError, StudyError, did_you_mean
+from smstudy.errors import CodebookError, DataError, DisclosureError, RunError, StudyError, did_you_mean
 from smstudy.privacy import Privacy
 from smstudy.study.definition import Step, Study, find_notebook, find_study, read_study, runs_folder
 from smstudy.study.inputs import Inputs, resolve_inputs
@@ -58,15 +58,28 @@ def run_study(
     study = read_study(folder)
     inputs = resolve_inputs(folder, study, data=data, wave=wave, previous_wave=previous_wave)
     identity = identity_of(folder, study, inputs)
-    closed = _closed(folder, study, inputs, identity)
-    return run_jobs(
-        plan_jobs(folder, study, inputs, parameters or {}, closed=closed),
-        runs=runs_folder(folder),
-        case=case_name(study, inputs.wave),
-        identity=identity | ({"closed": [list(group) for group in closed]} if closed else {}),
-        finish=_finish(folder, inputs),
-        workers=workers,
-    )
+    closed, unrecognized = _guarded(folder, study, inputs, identity)
+    jobs = plan_jobs(folder, study, inputs, parameters or {}, closed=closed, unrecognized=unrecognized)
+    try:
+        return run_jobs(
+            jobs,
+            runs=runs_folder(folder),
+            case=case_name(study, inputs.wave),
+            identity=identity | ({"closed": [list(group) for group in closed]} if closed else {}),
+            finish=_finish(folder, inputs),
+            workers=workers,
+        )
+    except (CodebookError, DataError) as problem:
+        raise type(problem)(f"{problem} {_where_to_look(name, data, wave, previous_wave)}") from None
+
+
+def _where_to_look(name: str, data: Mapping[str, str] | None, wave: str, previous_wave: str | None) -> str:
+    """The command that names every problem of the data at once, with the options of this run."""
+    files = [part for role, file in (data or {}).items() for part in ("--data", f"{role}={file}")]
+    waves = ["--wave", wave] if wave else []
+    earlier = [] if previous_wave is None else ["--previous-wave", previous_wave]
+    words = [f'"{word}"' if not word or " " in word else word for word in (name, *files, *waves, *earlier)]
+    return f"To see all problems of the data at once, type: smstudy check {' '.join(words)}"
 
 
 def latest_report(name: str, *, wave: str = "") -> Path:
@@ -108,10 +121,12 @@ def plan_jobs(
     given: Mapping[str, str],
     *,
     closed: Sequence[tuple[str, str]] = (),
+    unrecognized: bool = False,
 ) -> list[Job]:
     """Turn the notebooks of a study into jobs; every parameter is checked before a kernel starts.
 
-    `closed` names groups, as (unit, group), that must not be shown because of what was released before.
+    `closed` names groups, as (unit, group), that must not be shown because of what was released before; `unrecognized`
+    says that respondents of an earlier release are not recognized.
     """
     policy = study.policy
     notebooks = {step.name: find_notebook(folder, step.name) for step in study.notebooks}
@@ -129,6 +144,7 @@ def plan_jobs(
         "previous_wave": inputs.previous_wave,
         "seed": study.seed,
         "closed": [list(group) for group in closed],
+        "unrecognized": unrecognized,
         "paths": {"folder": str(folder), **inputs.paths()},
     }
     return [
@@ -174,15 +190,18 @@ def _refuse_unknown(given: Mapping[str, str], declared: Mapping[str, Mapping[str
             raise StudyError(f'No notebook of this study has a parameter "{name}". {did_you_mean(name, known)}')
 
 
-def _closed(folder: Path, study: Study, inputs: Inputs, identity: Mapping[str, object]) -> list[tuple[str, str]]:
-    """Groups that would give few people away beside what the study released before; none if it released nothing."""
+def _guarded(
+    folder: Path, study: Study, inputs: Inputs, identity: Mapping[str, object]
+) -> tuple[list[tuple[str, str]], bool]:
+    """What `release.guarded` says; no group if the study released nothing, and what it said of a run made before."""
     ledger = read_ledger(runs_folder(folder))
     if not ledger.releases:
-        return []
+        return [], False
     run = digest_json(identity)
     earlier = [ledger.find(run, case) for case in cases(study, inputs)]
     if all(earlier):
-        return sorted({group for release in earlier for group in release.closed})
+        closed = sorted({group for release in earlier for group in release.closed})
+        return closed, any(release.unrecognized for release in earlier)
     from smstudy.study.release import guarded  # reads all answers; only where a release may be given away
 
     return guarded(folder, study, inputs, ledger, run)

@@ -38,6 +38,11 @@ from smstudy.survey.rules import Rule
 from smstudy.survey.weights import Weights, poststratify, rake
 
 HANDED_OVER = "SMSTUDY_RUN"
+UNRECOGNIZED = Finding(
+    name="respondents_not_recognized",
+    text="Most respondents of an earlier release of this wave are not recognized in this run, so small differences "
+    "between the two cannot be seen. If they are the same people, give the codebook an identifier that stays.",
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,8 @@ class StudyRun:
         The policy of the study, possibly raised by the notebook.
     output : Path or None
         Where `keep` stores; nothing is stored outside a run of the engine.
+    unrecognized : bool
+        Whether respondents of an earlier release are not recognized; the answers then say so.
     """
 
     folder: Path
@@ -60,6 +67,7 @@ class StudyRun:
     privacy: Privacy
     output: Path | None = None
     upstream: Mapping[str, Path] = field(default_factory=dict)
+    unrecognized: bool = False
 
     def __repr__(self) -> str:
         synthetic = " (synthetic data)" if self.study.synthetic else ""
@@ -202,7 +210,8 @@ class StudyRun:
 
     def protection(self) -> ProtectionSheet:
         """List what is done with every column of the export."""
-        return protection_sheet(self._export, self.codebook, self.privacy)
+        purpose = f"{self.study.title}: {self.study.question}"
+        return protection_sheet(self._export, self.codebook, self.privacy, purpose=purpose)
 
     def response(self) -> Response:
         """Compare the respondents that are left with the head counts."""
@@ -254,7 +263,8 @@ class StudyRun:
 
     @cached_property
     def _raw(self) -> Survey:
-        return self._decoded(self._export, self.inputs.wave)
+        raw = self._decoded(self._export, self.inputs.wave)
+        return replace(raw, findings=(*raw.findings, UNRECOGNIZED)) if self.unrecognized else raw
 
     @cached_property
     def _cleaning(self) -> Cleaning:
@@ -317,6 +327,7 @@ def open_study(study: str, *, min_n: int = 5) -> StudyRun:
         privacy=_policy(policy, min_n).closing(tuple(group) for group in context.get("closed", ())),
         output=Path(context["output"]) if context else None,
         upstream={name: Path(path) for name, path in context.get("upstream", {}).items()},
+        unrecognized=bool(context.get("unrecognized", False)),
     )
 
 

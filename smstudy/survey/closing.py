@@ -70,6 +70,30 @@ def close_groups(survey: Survey, units: Sequence[str], *, known: Sets | None = N
         survey = replace(survey, privacy=survey.privacy.closing(closing))
 
 
+def close_categories(survey: Survey, variables: Sequence[str], *, known: Mapping[str, Sets]) -> Survey:
+    """Close categories as `close_groups` does, each variable by itself; where none could be shown, all are closed.
+
+    Variables are not held against each other: with many of them nearly everybody would be alone in a combination. A
+    report need not show a variable of which nothing can be shown, so that does not stop it.
+
+    Parameters
+    ----------
+    survey : Survey
+        Clean answers with scores; its index names the people.
+    variables : sequence of str
+        Variables a report may split by.
+    known : mapping of str to mapping
+        For each variable what was released by it, as in `close_groups`.
+    """
+    for variable in variables:
+        try:
+            survey = close_groups(survey, [variable], known=known.get(variable))
+        except DisclosureError:
+            every = {(variable, group) for group in group_names(survey, variable)}
+            survey = replace(survey, privacy=survey.privacy.closing(every))
+    return survey
+
+
 def _with_groups(survey: Survey, units: Sequence[str], shown: Mapping[tuple[str, str], frozenset]) -> Survey:
     """Give the survey back if closing has left each unit a group to show."""
     for unit in {unit for unit, _ in survey.privacy.closed if unit in units}:
@@ -86,6 +110,51 @@ def shown_sets(survey: Survey, units: Sequence[str]) -> dict[tuple[str, str], fr
         shown = groups.mask(groups.isin(hidden_groups(survey, unit)), TOGETHER)
         sets |= {(unit, str(name)): frozenset(people) for name, people in shown.groupby(shown).groups.items()}
     return sets
+
+
+def moved_groups(
+    survey: Survey, previous: Survey, unit: str, person: str, *, hidden: frozenset[str] = frozenset()
+) -> frozenset[str]:
+    """Name the groups a comparison of two waves hides because fewer than min_n people came or left.
+
+    The number of people times the mean, before minus now, is what those who left answered, minus what those who came
+    answered, plus what the others changed. What hardly ever changes, such as age, cancels out but for the few.
+
+    Parameters
+    ----------
+    survey, previous : Survey
+        Clean answers of this wave and the one before.
+    unit : str
+        Variable that says which group a respondent belongs to.
+    person : str
+        Variable that is the same for a person in both waves; a code that is missing or used twice is nobody known.
+    hidden : frozenset of str
+        Groups hidden already.
+
+    Returns
+    -------
+    frozenset of str
+        These and further ones, until also the hidden ones together differ by nobody or by enough. If so few make the
+        difference among all, no hiding of groups can help: the change of everybody is shown.
+    """
+    min_n, waves = survey.privacy.min_n, [_known_members(wave, unit, person) for wave in (previous, survey)]
+
+    def differs_by_few(groups: Iterable[str]) -> bool:
+        before, now = (frozenset().union(*(wave.get(group, ()) for group in groups)) for wave in waves)
+        return bool(before & now) and 0 < len(before ^ now) < min_n
+
+    every = set(waves[0]) | set(waves[1])
+    found = set(hidden) | {group for group in every if differs_by_few([group])}
+    rest = sorted(every - found, key=lambda group: (sum(len(wave.get(group, ())) for wave in waves), group))
+    while rest and differs_by_few(found) and not differs_by_few(every):
+        found.add(rest.pop(0))
+    return frozenset(found)
+
+
+def _known_members(survey: Survey, unit: str, person: str) -> dict[str, frozenset]:
+    codes = survey.column(person)
+    known = codes[codes.notna() & ~codes.duplicated(keep=False)].astype(str)
+    return {str(name): frozenset(part) for name, part in known.groupby(group_names(survey, unit).loc[known.index])}
 
 
 def refuse_small_difference(first: Survey, second: Survey, *, unit: str = "") -> None:

@@ -106,6 +106,6 @@ def _words(column: pd.Series, variable: Variable) -> pd.Series:
 def _order(words: pd.Series, variable: Variable) -> list[str]:
     """The answers of the codebook in their order, departments that are counted as one and whoever said nothing last."""
     given = set(words)
-    pooled = variable.kind == "unit" and POOLED in given
+    pooled = POOLED in given
     known = [c.label for c in variable.categories if not pooled or c.label in given]
     return [*known, *(word for word in (POOLED, NO_GROUP) if word in given)]

@@ -275,6 +275,16 @@ def hidden_groups(survey: Survey, unit: str, *, scores: Sequence[str] = ()) -> f
         hidden[np.argmin(np.where(hidden, np.inf, answered[ALL]))] = True
 
 
+def counted_as_one(survey: Survey, variable: str) -> frozenset[str]:
+    """Groups that tables of numbers of people and models put together or hide.
+
+    Those of a variable of kind unit that every table hides; of another variable only where the policy closes one.
+    """
+    unit = survey.codebook.variable(variable).kind == "unit"
+    closed = any(name == variable for name, _ in survey.privacy.closed)
+    return hidden_groups(survey, variable) if unit or closed else frozenset()
+
+
 def scale_scores(survey: Survey) -> list[str]:
     """Names of the scores of the codebook's scales that the survey has."""
     return [scale.name for scale in survey.codebook.scales if scale.name in survey.answers]
@@ -296,20 +306,21 @@ def group_names(survey: Survey, unit: str) -> pd.Series:
 
 
 def pool_hidden(data: Data, columns: Iterable[str]) -> pd.DataFrame:
-    """Give the answers with the hidden groups counted as one, for analyses that tell about groups.
+    """Give the answers with the hidden departments and closed categories counted as one, for analyses of groups.
 
     Parameters
     ----------
     data : Survey or DataFrame
         A frame has no codebook that says which column holds groups, so it stays as it is.
     columns : iterable of str
-        Columns an analysis uses; those of kind unit are pooled, and whoever states no group is in "(not stated)".
+        Columns an analysis uses; whoever states no group of one that is pooled is in "(not stated)".
     """
     if not isinstance(data, Survey):
         return data
-    units = [variable.name for variable in data.codebook.of_kind("unit") if variable.name in set(columns)]
-    names = {unit: group_names(data, unit) for unit in units}
-    pooled = {unit: column.mask(column.isin(hidden_groups(data, unit)), POOLED) for unit, column in names.items()}
+    used = [variable for variable in data.codebook.of_kind("unit", "category") if variable.name in set(columns)]
+    hidden = {variable.name: counted_as_one(data, variable.name) for variable in used}
+    names = {v.name: group_names(data, v.name) for v in used if v.kind == "unit" or hidden[v.name]}
+    pooled = {name: column.mask(column.isin(hidden[name]), POOLED) for name, column in names.items()}
     return data.answers.assign(**pooled)
 
 

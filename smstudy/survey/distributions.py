@@ -16,7 +16,7 @@ from smstudy.errors import DataError
 from smstudy.result import Finding, Result
 from smstudy.survey.codebook import Category, Variable
 from smstudy.survey.dataset import Survey
-from smstudy.survey.disclosure import NO_GROUP, blank, hidden_groups, hidden_rows
+from smstudy.survey.disclosure import NO_GROUP, blank, counted_as_one, hidden_rows
 
 ANSWERED = ("item", "category", "unit", "multi-select")
 
@@ -205,8 +205,8 @@ def _hidden_choices(counts: np.ndarray, asked: int, min_n: int) -> np.ndarray:
 
 
 def _closed(survey: Survey, chosen: Sequence[Variable]) -> frozenset[str]:
-    """Departments hidden everywhere; whoever states none is "No answer" here."""
-    names = [name for v in chosen if v.kind == "unit" for name in hidden_groups(survey, v.name)]
+    """Departments and categories hidden everywhere; whoever states none is "No answer" here."""
+    names = [name for v in chosen if v.kind in ("unit", "category") for name in counted_as_one(survey, v.name)]
     return frozenset(NONE_GIVEN if name == NO_GROUP else name for name in names)
 
 

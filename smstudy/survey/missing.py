@@ -454,6 +454,9 @@ def _numbers(data: Data, variables: Sequence[str] | None) -> pd.DataFrame:
         raise DataError("A variable holds an infinite number. Set it to missing first.")
     if (chosen.abs() > LARGEST).any(axis=None):
         raise DataError(f"A variable holds a number beyond {LARGEST:g}. Set it to missing, or change its unit, first.")
+    flat = [name for name in chosen if chosen[name].nunique() > 1 and not np.nanstd(chosen[name].to_numpy()) > 0]
+    if flat:
+        raise DataError(f'The answers to "{flat[0]}" differ by too little to compute with. Change its unit first.')
     if chosen.shape[1] < 2 or not chosen.isna().any().any():
         raise DataError("Little's test needs at least two variables, and answers missing in one of them.")
     return chosen

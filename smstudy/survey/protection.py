@@ -23,6 +23,12 @@ TREATMENT: dict[Kind, tuple[str, str]] = {
     "date": ("used", "read for cleaning rules; never shown"),
     "weight": ("used", "weights the answers; never shown for one person"),
 }
+LEADERS = (
+    "Where a group has one leader, its mean on statements about leaders is a rating of that person, by people who can "
+    "be guessed. smstudy does not know which statements these are: for such ratings a group of {min_n} is small, and "
+    "privacy: {{min_n: {higher}}} in study.yml is the better threshold."
+)
+HIGHER = 10
 LEFT_OUT = ("not used", "not in the codebook: it goes no further than reading")
 
 
@@ -41,7 +47,16 @@ class ProtectionSheet(Result):
         return {}
 
 
-def protection_sheet(export: Export, codebook: Codebook, privacy: Privacy) -> ProtectionSheet:
+def on_leaders(privacy: Privacy) -> str:
+    """Advise a higher threshold for ratings of leaders, unless the study has one.
+
+    >>> on_leaders(Privacy(min_n=10))
+    ''
+    """
+    return "" if privacy.min_n >= HIGHER else LEADERS.format(min_n=privacy.min_n, higher=HIGHER)
+
+
+def protection_sheet(export: Export, codebook: Codebook, privacy: Privacy, *, purpose: str = "") -> ProtectionSheet:
     """List what happens to each column of an export.
 
     Parameters
@@ -52,6 +67,8 @@ def protection_sheet(export: Export, codebook: Codebook, privacy: Privacy) -> Pr
         What each column means.
     privacy : Privacy
         The thresholds of the study.
+    purpose : str, optional
+        What the answers are used for, in the words of the study.
 
     Returns
     -------
@@ -65,11 +82,15 @@ def protection_sheet(export: Export, codebook: Codebook, privacy: Privacy) -> Pr
     rest = sorted(((column, *entry) for column, entry in told.items()), key=lambda row: order[row[1]])
     return ProtectionSheet(
         title="What is done with the columns of the export",
-        note=(
-            f"Nothing is shown for fewer than {privacy.min_n} people, comments for no group of fewer than "
-            f"{privacy.comment_min_n}. Left this machine: nothing. smstudy opens no network connection when a study is "
-            "run, and the export itself is never changed."
-        ),
+        note=" ".join(filter(None, (purpose and f"Purpose: {purpose}", _limits(privacy), on_leaders(privacy)))),
         privacy=privacy,
         rows=pd.DataFrame([*first, *rest], columns=["term", "action", "reason"]),
+    )
+
+
+def _limits(privacy: Privacy) -> str:
+    return (
+        f"Nothing is shown for fewer than {privacy.min_n} people, comments for no group of fewer than "
+        f"{privacy.comment_min_n}. Left this machine: nothing. smstudy opens no network connection when a study is "
+        "run, and the export itself is never changed."
     )

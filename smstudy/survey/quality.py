@@ -511,8 +511,10 @@ def gate_card(rows: pd.DataFrame, n: int, min_n: int) -> pd.DataFrame:
     """Hide small counts of a quality card, and those from which one would follow.
 
     A count is hidden if it, or the rest of the respondents, is from 1 to min_n - 1; so is one that falls short by so
-    few of another that holds it. A union is hidden if it says of hidden parts more than that they are not empty. Of the
-    union of all signs and one of its parts, the union is hidden: it says least.
+    few of another that holds it. A union is hidden if it says of hidden parts more than that they are not empty. The
+    union of all signs is hidden, as the one that says least, if it exceeds one of its parts by few people, or if the
+    parts together exceed it by few: then few people show several signs. The flag is hidden too if the parts together
+    exceed it by few, since they are no fewer than the union.
     """
     counts = dict(zip(rows["term"], rows["n"].astype(int), strict=True))
 
@@ -520,16 +522,50 @@ def gate_card(rows: pd.DataFrame, n: int, min_n: int) -> pd.DataFrame:
         return 0 < count < min_n
 
     few = {name for name, count in counts.items() if small(count) or small(n - count) or small(n)}
-    parts = [name for name in counts if name not in UNIONS]
     nested = [(part, whole) for part, whole in NESTED if {part, whole} <= set(counts) - few]
     hidden = few | {part for part, whole in nested if small(counts[whole] - counts[part])}
-    for union in (name for name in UNIONS if name in counts):
-        rest = counts[union] - sum(counts[part] for part in parts if part not in hidden)
-        if few & set(parts) and not (hidden - few) and rest > 1:
-            hidden.add(union)
-    if any(small(counts[ANY] - counts[name]) for name in set(counts) - hidden):
+    hidden |= {union for union in UNIONS if union in counts and _tells_of_parts(union, counts, few, hidden)}
+    if any(small(counts[ANY] - counts[name]) for name in set(counts) - hidden) or _tells_overlap(counts, hidden, min_n):
         hidden.add(ANY)
+    if _tells_not_flagged(counts, hidden, min_n):
+        hidden.add(CARELESS)
     return blank(rows, rows["term"].isin(hidden).to_numpy(), ["n", "share"])
+
+
+def _makers(counts: Mapping[str, int], hidden: set[str], *, flag: bool = False) -> tuple[list[str], list[str]]:
+    """Shown signs that make up the union of all, none within another, and the hidden ones that may add to them.
+
+    With `flag`, whoever is flagged counts as having a sign, which takes the place of those that always flag.
+    """
+    names = [name for name in counts if name not in UNIONS or (flag and name == CARELESS)]
+    shown = [name for name in names if name not in hidden]
+    within = {part for part, whole in NESTED if whole in shown}
+    return [name for name in shown if name not in within], [name for name in names if name in hidden - within]
+
+
+def _tells_of_parts(union: str, counts: Mapping[str, int], few: set[str], hidden: set[str]) -> bool:
+    """Whether a union tells that hidden small parts have more than one person; larger hidden ones leave that open."""
+    for flag in (False, True)[: 1 + (union == ANY)]:
+        shown, others = _makers(counts, hidden, flag=flag)
+        if others and set(others) <= few and counts[union] - sum(counts[name] for name in shown) > 1:
+            return True
+    return False
+
+
+def _tells_overlap(counts: Mapping[str, int], hidden: set[str], min_n: int) -> bool:
+    """Whether shown counts that make up the union of all add up to a few more, so that a few are in several of them."""
+    for flag in (False, True):
+        shown, others = _makers(counts, hidden, flag=flag)
+        if not others and 0 < sum(counts[name] for name in shown) - counts[ANY] < min_n:
+            return True
+    return False
+
+
+def _tells_not_flagged(counts: Mapping[str, int], hidden: set[str], min_n: int) -> bool:
+    """Whether signs and flag alone tell that a few people show several signs, or one and no flag."""
+    shown, others = _makers(counts, hidden)
+    told = not others and CARELESS in set(counts) - hidden
+    return told and 0 < sum(counts[name] for name in shown) - counts[CARELESS] < min_n
 
 
 def _careless(values: Mapping[str, Floats], flags: pd.DataFrame, sheet: Sheet) -> np.ndarray:

@@ -23,7 +23,7 @@ from smstudy.privacy import Privacy
 from smstudy.result import Finding, Result, Rows
 from smstudy.survey.codebook import Codebook, Variable
 from smstudy.survey.dataset import Data, Survey, frame_of, labels_of, need_survey, privacy_of
-from smstudy.survey.disclosure import NO_GROUP, blank, hidden_groups, why_hidden
+from smstudy.survey.disclosure import NO_GROUP, blank, counted_as_one, why_hidden
 from smstudy.survey.margins import TIMES, HeadCounts, Margin, read_joint_margin, read_margins
 from smstudy.survey.suppression import hidden_rows
 
@@ -399,9 +399,9 @@ def _pooled(target: Target, data: Data) -> Target:
 
 
 def _closed(data: Data, margin: Margin) -> NDArray[np.bool_]:
-    """Categories of a department variable that all tables of the survey hide."""
-    units = [v.name for v in data.codebook.of_kind("unit")] if isinstance(data, Survey) else []
-    closed = hidden_groups(data, margin.name) if margin.name in units else frozenset()
+    """Categories that all tables of the survey hide."""
+    known = [v.name for v in data.codebook.of_kind("unit", "category")] if isinstance(data, Survey) else []
+    closed = counted_as_one(data, margin.name) if margin.name in known else frozenset()
     return np.array([category in closed for category in margin.categories])
 
 

@@ -176,15 +176,13 @@ def test_few_linked_people_are_not_counted_in_words():
     assert "Fewer than 5" in changes(now, then, ["use"], person="person").findings[0].text
 
 
-def test_a_person_who_moved_counts_in_both_departments():
-    people = [f"p{i}" for i in range(18)]
-    then = survey("A" * 9 + "B" * 9, wave="1", people=people)
-    now = survey("A" * 8 + "B" * 10, people=people, seed=2)
+def test_people_who_moved_count_in_both_departments():
+    people = [f"p{i}" for i in range(23)]
+    then = survey("A" * 14 + "B" * 9, wave="1", people=people)
+    now = survey("A" * 8 + "B" * 15, people=people, seed=2)
     rows = changes(now, then, ["use"], person="person", unit="unit").tidy().set_index("group")
-    assert rows.loc["A", ["n_previous", "n"]].tolist() == [9, 8] and rows.loc["B", ["n_previous", "n"]].tolist() == [
-        9,
-        10,
-    ]
+    assert rows.loc["A", ["n_previous", "n"]].tolist() == [14, 8]
+    assert rows.loc["B", ["n_previous", "n"]].tolist() == [9, 15]
 
 
 def bh(p):
@@ -219,6 +217,14 @@ def test_scores_that_do_not_vary_give_no_interval_and_cannot_tell():
     same = np.full(12, 3.0)
     row = of(changes(survey("A" * 12, use=same), survey("A" * 12, wave="1", use=same), ["use"]), EVERYBODY)
     assert np.isnan(row["conf_low"]) and np.isnan(row["p_adjusted"]) and row["verdict"] == CANNOT_TELL
+
+
+def test_a_department_one_person_left_shows_no_change_where_people_are_linked():
+    codes = [f"p{i}" for i in range(60)]
+    then = survey("A" * 6 + "B" * 12 + "C" * 20, wave="1", people=codes[:38])
+    now = survey("A" * 5 + "B" * 12 + "C" * 20, people=[*codes[1:6], *codes[12:24], *codes[38:58]])
+    assert hidden(changes(now, then, ["use"], person="person", unit="unit")) == {"A", "B"}
+    assert not hidden(changes(now, then, ["use"], unit="unit"))
 
 
 def test_a_wave_of_four_shows_no_change():

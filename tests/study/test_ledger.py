@@ -12,9 +12,10 @@ from smstudy.errors import DisclosureError, RunError
 from smstudy.models.groups import by_group
 from smstudy.study.guarding import guard, released, respondents
 from smstudy.study.ledger import FILE, KEY, Ledger, read_ledger, write_ledger
-from smstudy.survey.codebook import Codebook
+from smstudy.survey.codebook import Codebook, Variable
 from smstudy.survey.dataset import Survey
 from smstudy.survey.disclosure import DIFFERENCE, hidden_groups
+from smstudy.survey.suppression import small_differences
 
 BOOK = Codebook.model_validate(
     {
@@ -89,6 +90,54 @@ def test_two_scores_that_changed_stop_the_run(after_first):
 
     with pytest.raises(DisclosureError):
         guard(survey(SIZES, extra=change), survey(SIZES), after_first, run="second", case=CASE, units=UNITS)
+
+
+def with_roles(late=(), roles_of_late=()):
+    """Departments that stay large, split by a second variable of kind category."""
+    data = survey(SIZES, late=late)
+    roles = ["Staff", "Lead"] * (sum(SIZES.values()) // 2) + list(roles_of_late)
+    role = Variable(
+        name="role", kind="category", categories=[{"value": n, "label": n} for n in ("Staff", "Lead", "Top")]
+    )
+    roles[:8] = ["Top"] * 8
+    book = BOOK.model_copy(update={"variables": [*BOOK.variables, role]})
+    return Survey(answers=data.answers.assign(role=roles), codebook=book, missing=data.missing)
+
+
+def run_split(data, ledger, name):
+    split = {"units": UNITS, "categories": ["role"]}
+    guarded = guard(data, data, ledger, run=name, case=CASE, **split)
+    return guarded, released(guarded, data, ledger, run=name, case=CASE, **split)
+
+
+def test_late_respondents_close_the_categories_they_came_to():
+    _, ledger = run_split(with_roles(), Ledger(key=b"k" * 32), "first")
+    later = with_roles(["A"] * 7, ["Top", "Staff", "Staff", "Staff", "Lead", "Lead", "Lead"])
+    guarded, after = run_split(later, ledger, "second")
+    assert hidden_groups(guarded, "unit") == frozenset()  # seven came to A
+    assert hidden_groups(guarded, "role") == {"Top", "Staff", "Lead"}
+    assert not by_group(guarded, ["use"], "role").tidy().query("group != 'Everybody'")["estimate"].notna().any()
+    assert run_split(later, after, "second")[0].privacy == guarded.privacy
+    many = with_roles(["A"] * 12, ["Staff"] * 6 + ["Lead"] * 6)
+    assert run_split(many, ledger, "second")[0].privacy.closed == frozenset()
+
+
+def test_a_category_few_came_to_is_hidden_with_one_that_keeps_it_hidden():
+    _, ledger = run_split(with_roles(), Ledger(key=b"k" * 32), "first")
+    guarded, after = run_split(with_roles(["A"] * 9, ["Top"] * 2 + ["Staff"] * 7), ledger, "second")
+    assert hidden_groups(guarded, "role") >= {"Top", "Staff"} and "Lead" not in hidden_groups(guarded, "role")
+    sets = [one for release in after.releases for one in release.sets("use", split="role")]
+    people = sorted(set().union(*sets))
+    assert small_differences(np.array([[person in one for person in people] for one in sets]), 5) == []
+
+
+def test_a_ledger_from_before_categories_were_guarded_is_read(after_first, tmp_path):
+    write_ledger(after_first, tmp_path)
+    content = json.loads((tmp_path / FILE).read_text())
+    for entry in content["releases"]:
+        del entry["splits"]
+    (tmp_path / FILE).write_text(json.dumps(content))
+    assert read_ledger(tmp_path) == after_first
 
 
 def test_another_wave_closes_nothing(after_first):

@@ -15,6 +15,7 @@ import pytest
 
 from smstudy.engine import kernels
 from smstudy.engine.kernels import Executed
+from smstudy.engine.manifest import MANIFEST, read_manifest, verify
 from smstudy.study.ledger import FILE, KEY
 from smstudy.study.release import LEAVES
 
@@ -64,7 +65,7 @@ def _notebooks_run_here(monkeypatch):
 def _no_pictures(monkeypatch):
     """Pictures take most of a run and are not what is asked here."""
     monkeypatch.setattr("smstudy.study.session.figures.save", lambda *_: None)
-    monkeypatch.setattr("smstudy.result.Result.plot", lambda _: None)
+    monkeypatch.setattr("smstudy.result.Result.plot", lambda *_: None)
 
 
 @pytest.fixture(scope="module")
@@ -131,10 +132,29 @@ def test_only_what_may_leave_is_copied_and_it_is_remembered(once):
     assert outcome.code == 0 and target == once.folder / "released" / run.parent.name / run.name
     assert {path.name for path in target.iterdir()} == set(LEAVES) and (run / "notebooks").is_dir()
     assert not [path for path in target.rglob("*") if path.suffix == ".ipynb"]
-    assert contents(target).items() <= contents(run).items()  # byte by byte, nothing made up on the way
+    copied = {path: text for path, text in contents(target).items() if path != MANIFEST}
+    assert copied.items() <= contents(run).items()  # byte by byte, nothing made up on the way
     [one] = remembered(once)
     assert one["case"] == run.parent.name and sorted(map(len, one["groups"])) == [30, 40, 50]
     assert not [path for path in (once.folder / "released").rglob("*") if path.name in (FILE, KEY)]
+
+
+def test_the_manifest_of_a_release_lists_what_left_with_its_checksums(once):
+    run = Path(once.call("report", str(once.folder)).out.strip()).parent
+    target = left(once)
+    told, before = read_manifest(target), read_manifest(run)
+    assert verify(target) == [] and verify(run) == []
+    assert {file["path"] for file in told["outputs"]} == contents(target).keys() - {MANIFEST}
+    assert all(file in before["outputs"] for file in told["outputs"]) and "stay in the run" in told["stayed"]
+    assert all(told[name] == before[name] for name in ("key", "identity", "result_digest", "notebooks", "environment"))
+
+
+def test_the_manifest_of_a_release_does_not_name_the_closed_groups(once, respondents):
+    left(once)
+    late(once, respondents, {"Sales": 3, "Service": 4})
+    ran(once)
+    text = (left(once) / MANIFEST).read_text(encoding="utf-8")
+    assert "Sales" not in text and "closed" not in text
 
 
 def test_the_same_run_released_twice_is_one_release(once):
@@ -202,6 +222,57 @@ def test_departments_few_came_to_are_hidden_in_every_table_and_the_report_says_w
     }  # fmt: skip
     again = once.run()
     assert again.code == 0 and "nothing changed" in again.err and Path(again.out.strip()).parent.name == second.name
+
+
+def test_a_study_on_leaders_shows_no_department_below_its_own_threshold(study, respondents, write_codebook):
+    sizes = {"Sales": 50, "Service": 40, "Research": 30, "Legal": 5, "Purchasing": 9}
+    study.write("codebook.yml", write_codebook(tuple(sizes)))
+    study.edit("study.yml", "unit: unit\n", "unit: unit\nprivacy: {min_n: 10}\n")
+    study.rows[:] = respondents(sizes)
+    study.column("comment", "")
+    study.notebook("look", *LOOK, *TABLES, "run.keep('quality', run.quality())")
+    run = ran(study)
+    for name, number in {"groups": "estimate", "response": "n", "means": "estimate", "departments": "n"}.items():
+        table = pd.read_csv(run / "tables" / "look" / f"{name}.csv", dtype=str)
+        shown = pd.to_numeric(table[number], errors="coerce").notna()
+        place = table["answer" if name == "departments" else "group"]
+        assert place.isin(["Legal", "Purchasing"]).any() and not shown[place.isin(["Legal", "Purchasing"])].any(), name
+        assert shown[place == "Sales"].all(), name
+    left(study)
+    assert min(len(group) for one in remembered(study) for group in one["groups"]) >= 10
+    assert study.run("-p", "min_n=9").code == 13
+
+
+def test_groups_by_a_category_few_came_to_are_hidden_too(study, respondents):
+    study.edit("study.yml", "unit: unit\n", "")
+    study.edit("codebook.yml", "kind: unit", "kind: category")
+    ran(study)
+    left(study)
+    assert [sorted(map(len, one["splits"]["unit"])) for one in remembered(study)] == [[30, 40, 50]]
+    late(study, respondents, {"Sales": 3, "Service": 4})
+    study.notebook("look", *LOOK, *TABLES[1:])
+    run = ran(study)
+    for name, number in {"groups": "estimate", "means": "estimate", "departments": "n"}.items():
+        table = pd.read_csv(run / "tables" / "look" / f"{name}.csv", dtype=str)
+        place = table["answer" if name == "departments" else "group"].isin(["Sales", "Service"])
+        assert place.any() and pd.to_numeric(table.loc[place, number], errors="coerce").isna().all(), name
+    left(study)
+
+
+def test_a_release_says_that_respondents_of_an_earlier_one_are_not_recognized(once, respondents):
+    first = left(once)
+    assert read_manifest(first)["findings"] == []
+    once.rows[:] = respondents({"Sales": 60, "Service": 50, "Research": 40}, seed=99)
+    once.column("comment", "")
+    once.notebook("look", *LOOK, "run.keep('flow', run.cleaning())")
+    page = (ran(once) / "report.html").read_text(encoding="utf-8")
+    assert "are not recognized in this run" in page
+    second = left(once)
+    assert "nothing changed" in once.run().err
+    [finding] = read_manifest(second)["findings"]
+    assert finding["name"] == "respondents_not_recognized" and "identifier that stays" in finding["text"]
+    before = contents(second)
+    assert left(once) == second and contents(second) == before
 
 
 def test_a_model_tells_no_closed_department_by_its_terms(study, respondents):

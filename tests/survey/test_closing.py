@@ -5,7 +5,14 @@ import pandas as pd
 import pytest
 
 from smstudy.errors import DisclosureError
-from smstudy.survey.closing import close_groups, few_gaps, on_one_base, refuse_small_difference, shown_sets
+from smstudy.survey.closing import (
+    close_groups,
+    few_gaps,
+    moved_groups,
+    on_one_base,
+    refuse_small_difference,
+    shown_sets,
+)
 from smstudy.survey.codebook import Codebook
 from smstudy.survey.dataset import Survey
 from smstudy.survey.disclosure import ALL, hidden_groups
@@ -113,6 +120,67 @@ def test_a_second_cut_that_differs_by_few_is_refused():
     refuse_small_difference(data, spread)
     with pytest.raises(DisclosureError):
         refuse_small_difference(data, spread, unit="unit")
+
+
+def wave(units, people):
+    """One wave; the answer to `use` is a person's own and never changes, as their age would."""
+    own = {f"p{i:03d}": 1.0 + (i * 7) % 11 for i in range(200)}
+    answers = pd.DataFrame({"unit": units, "place": people, "use": [own.get(person, 3.0) for person in people]})
+    return Survey(answers=answers, codebook=BOOK, missing=pd.DataFrame(columns=["row", "variable", "reason"]))
+
+
+def people(first, n):
+    return [f"p{i:03d}" for i in range(first, first + n)]
+
+
+BEFORE = wave(["g0"] * 6 + ["g1"] * 8 + ["g2"] * 20, people(0, 34))
+NOW = wave(["g0"] * 5 + ["g1"] * 9 + ["g2"] * 30, people(1, 5) + people(10, 4) + people(100, 5) + people(16, 30))
+
+
+def test_a_group_one_person_left_between_linked_waves_is_hidden():
+    gone = BEFORE.answers["use"][0]
+    sums = [one.answers.groupby("unit")["use"].sum() for one in (BEFORE, NOW)]
+    assert sums[0]["g0"] - sums[1]["g0"] == gone  # mean times n, before minus now: the answer of the one who left
+    assert not hidden_groups(BEFORE, "unit") | hidden_groups(NOW, "unit")  # no rule for one wave sees it
+    assert moved_groups(NOW, BEFORE, "unit", "place") == {
+        "g0",
+        "g1",
+    }  # with a second one: else it follows from the sums
+
+
+def test_a_group_that_one_person_came_to_is_hidden_and_one_where_many_changed_is_not():
+    assert moved_groups(BEFORE, NOW, "unit", "place") == {"g0", "g1"}
+    same = moved_groups(BEFORE, BEFORE, "unit", "place")
+    assert same == frozenset()
+    assert moved_groups(BEFORE, BEFORE, "unit", "place", hidden=frozenset({"g1"})) == {"g1"}
+
+
+def test_two_replaced_by_two_others_are_few_and_respondents_without_a_code_are_not_known():
+    replaced = wave(["g0"] * 6 + ["g1"] * 8 + ["g2"] * 20, ["x", "y", *people(2, 12), *people(120, 20)])
+    assert "g0" in moved_groups(replaced, BEFORE, "unit", "place")
+    nobody = wave(["g0"] * 6 + ["g1"] * 8 + ["g2"] * 20, [None] * 34)
+    assert moved_groups(nobody, BEFORE, "unit", "place") == frozenset()
+
+
+def test_hiding_groups_cannot_help_where_few_of_all_changed():
+    fewer = wave(["g0"] * 5 + ["g1"] * 8 + ["g2"] * 20, people(1, 33))
+    assert moved_groups(fewer, BEFORE, "unit", "place") == {"g0"}
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_no_group_shown_and_not_the_hidden_ones_together_differ_by_few_between_waves(seed):
+    rng = np.random.default_rng(seed)
+    units, codes = rng.choice(NAMES, size=120).tolist(), people(0, 120)
+    stay = rng.random(120) < 0.9
+    now = wave(
+        [u for u, s in zip(units, stay) if s] + rng.choice(NAMES, size=12).tolist(),
+        [c for c, s in zip(codes, stay) if s] + people(150, 12),
+    )
+    hidden = moved_groups(now, wave(units, codes), "unit", "place")
+    sets = [{g: set(w.answers["place"][w.answers["unit"] == g]) for g in NAMES} for w in (wave(units, codes), now)]
+    changed = [len(sets[0][g] ^ sets[1][g]) for g in NAMES if g not in hidden]
+    together = [set().union(*(one[g] for g in hidden)) for one in sets]
+    assert all(n == 0 or n >= 5 for n in [*changed, len(together[0] ^ together[1])])
 
 
 def test_closing_changes_no_answer():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -50,6 +52,13 @@ def test_a_small_cell_takes_others_with_it():
 def test_whoever_says_nothing_is_a_group():
     made = cross_table(survey_of({("Staff", 1): 12, (None, 1): 9, ("Lead", np.nan): 8, ("Lead", 3): 20}), "role", "use")
     assert {"(not stated)"} <= set(made.tidy()["group"]) & set(made.tidy()["answer"])
+
+
+def test_a_closed_category_is_counted_as_one_with_another_and_is_no_zero():
+    survey = survey_of({("Staff", 1): 12, ("Lead", 1): 8, ("Boss", 3): 20})
+    closing = replace(survey, privacy=survey.privacy.closing([("role", "Lead")]))
+    table = cross_table(closing, "role", "use").tidy()
+    assert {"Lead", "Staff"}.isdisjoint(table["group"]) and "(small groups)" in set(table["group"])
 
 
 def test_departments_hidden_elsewhere_are_counted_as_one():

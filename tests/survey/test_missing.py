@@ -197,6 +197,24 @@ def test_numbers_too_large_to_compute_with_are_refused():
         little_test(planted().assign(x=lambda frame: frame["x"] * 1e200))
 
 
+def test_numbers_too_close_to_compute_with_are_refused():
+    with pytest.raises(DataError, match='"x" differ by too little'):
+        little_test(planted().assign(x=lambda frame: frame["x"] * 1e-200))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("n", [800, 20_000])
+def test_a_p_value_next_to_zero_is_written_as_below_one_in_a_thousand(n):
+    frame = pd.DataFrame(np.random.default_rng(5).normal(size=(n, 3)), columns=["x", "y", "z"])
+    frame["z"] += frame["x"]
+    frame.loc[frame["x"] > 0, "y"] = np.nan
+    result = little_test(frame)
+    assert result.glance()["p_value"] < 1e-100 and result.tidy()["p_adjusted"].min() < 1e-100
+    words = [cell.text for row in result.to_docx().tables[0].rows for cell in row.cells]
+    for page in (result.to_text(), result.to_html(), result.to_latex(), " ".join(words)):
+        assert "< .001" in page.replace("&lt;", "<").replace("$<$", "<") and "e-" not in page.replace("size-", "")
+
+
 def test_the_effect_of_the_whole_test_says_where_it_comes_from():
     assert "a measure of this package" in little_test(planted()).note
 

@@ -27,3 +27,15 @@ def test_direct_identifiers_stand_first_with_their_reason():
 
 def test_the_thresholds_of_the_study_are_said():
     assert "fewer than 9 people" in protection_sheet(EXPORT, CODEBOOK, Privacy(min_n=9)).note
+
+
+def test_ratings_of_leaders_ask_for_a_higher_threshold_until_the_study_has_one():
+    assert "min_n: 10" in protection_sheet(EXPORT, CODEBOOK, Privacy()).note
+    assert "leader" not in protection_sheet(EXPORT, CODEBOOK, Privacy(min_n=10)).note
+
+
+def test_the_purpose_comes_first_if_it_is_given():
+    assert protection_sheet(EXPORT, CODEBOOK, Privacy(), purpose="To see what helps.").note.startswith(
+        "Purpose: To see what helps. "
+    )
+    assert "Purpose" not in protection_sheet(EXPORT, CODEBOOK, Privacy()).note

@@ -1,5 +1,7 @@
 """The quality card: what it computes when, whom it flags, and that it protects people."""
 
+from itertools import combinations, product
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -70,7 +72,8 @@ def test_small_counts_of_the_card_are_hidden():
         ([10, 2, 12], [False, True, True]),  # 12 at least one, 10 of them by the first: the second is 2 or more
         ([10, 2, 11], [False, True, True]),  # one shows the second sign and not the first
         ([10, 2, 10], [False, True, False]),
-        ([10, 8, 15], [False, False, False]),
+        ([10, 10, 15], [False, False, False]),
+        ([10, 8, 15], [False, False, True]),  # three show both signs
         ([10, 8, 12], [False, False, True]),  # two show the second sign and not the first
         ([0, 2, 2], [False, True, True]),
         ([97, 0, 97], [True, False, True]),  # all but 3
@@ -94,6 +97,37 @@ def test_the_union_does_not_give_a_hidden_count_away(n, hidden):
 def test_counts_that_hold_each_other_do_not_tell_of_a_few(counts, hidden):
     shown = gate_card(rows(even_odd=25, **counts), 100, 5)
     assert set(shown.loc[shown.get("hidden", shown["n"] < 0).astype(bool), "term"]) == hidden
+
+
+WORLDS = {
+    "two signs": (11, 4, ("a", "b"), ()),
+    "three signs": (7, 3, ("a", "b", "c"), ()),
+    "a sign within another": (9, 3, ("longstring", "zero_variance", "a"), [("zero_variance", "longstring")]),
+    "a sign within the flag": (9, 3, ("longstring", CARELESS, "a"), [("longstring", CARELESS)]),
+}
+
+
+@pytest.mark.parametrize(("n", "min_n", "signs", "nested"), WORLDS.values(), ids=WORLDS)
+def test_no_card_tells_of_a_few_people_however_the_signs_fall(n, min_n, signs, nested):
+    """Every way n people can show the signs; readers rule out the ways that do not fit what the card shows."""
+    kinds = np.array([kind for kind in product((0, 1), repeat=len(signs)) if _may_be(dict(zip(signs, kind)), nested)])
+    bars = np.array(list(combinations(range(n + len(kinds) - 1), len(kinds) - 1)))
+    ways = np.diff(bars, axis=1, prepend=-1, append=n + len(kinds) - 1) - 1
+    parts = kinds[:, [sign != CARELESS for sign in signs]]
+    counts = np.column_stack([ways @ kinds, ways @ parts.any(axis=1)])
+    groups = ways @ np.array(list(product((0, 1), repeat=len(kinds)))).T
+    for card in np.unique(counts, axis=0):
+        shown = gate_card(rows(**dict(zip((*signs, ANY), card.tolist()))), n, min_n)
+        hidden = shown["n"].isna().to_numpy()
+        fits = ((counts == card) | (hidden & (counts > 0))).all(axis=1)
+        least, most = groups[fits].min(axis=0), groups[fits].max(axis=0)
+        assert not ((least >= 1) & (most < min_n) & ((least > 1) | (most < min_n - 1))).any(), shown
+
+
+def _may_be(kind, nested):
+    """Whoever is flagged shows a sign, and nobody shows a part without the whole."""
+    sign = any(there for name, there in kind.items() if name != CARELESS)
+    return kind.get(CARELESS, 0) <= sign and all(kind[part] <= kind[whole] for part, whole in nested)
 
 
 def rows(**n):
