@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-Kind = Literal["text", "number", "bounded", "count", "share", "p_value", "df", "flag"]
+Kind = Literal["text", "number", "change", "bounded", "count", "share", "p_value", "df", "flag"]
 
 
 class Column(NamedTuple):
     """One column of a table.
 
-    `kind` decides how values are written: `number` two decimals, `bounded` two decimals without the leading zero
-    (it cannot exceed 1), `count` whole, `share` as a percentage, `p_value` as APA 7 has it, `df` up to one decimal.
+    `kind` decides how values are written: `number` two decimals, `change` more where two would show nothing,
+    `bounded` two decimals without the leading zero (it cannot exceed 1), `count` whole, `share` as a percentage,
+    `p_value` as APA 7 has it, `df` up to one decimal.
     """
 
     heading: str
@@ -89,14 +90,14 @@ TIDY: dict[str, Column] = {
     "conf_low": Column("CI low", "lower end of the confidence interval"),
     "conf_high": Column("CI high", "upper end of the confidence interval"),
     "unweighted": Column("Unweighted", "estimate if every respondent counts the same"),
-    "shift": Column("Shift", "weighted minus unweighted estimate"),
+    "shift": Column("Shift", "weighted minus unweighted estimate", "change"),
     "deff": Column("Design effect", "variance relative to that of a simple random sample, or of equal weights"),
     "n_effective": Column(
         "Effective n",
         "respondents a simple random sample of the same precision has; missing if above n unexplained",
         "df",
     ),
-    "difference": Column("Change", "this wave minus the previous one, or as the note says"),
+    "difference": Column("Change", "this wave minus the previous one, or as the note says", "change"),
     "previous": Column("Before", "estimate in the previous wave"),
     "threshold": Column("Cut-off", "value from which the rule speaks"),
     "threshold_previous": Column("Cut-off before", "value from which the rule spoke in the previous wave"),

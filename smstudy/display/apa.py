@@ -11,6 +11,7 @@ from smstudy.vocabulary import AUGMENT, GLANCE, NAMES, TIDY, Column, Kind
 
 EMPTY = "–"
 MINUS = "−"
+MOST_DECIMALS = 4
 
 
 def number(value: float, digits: int = 2) -> str:
@@ -27,6 +28,16 @@ def number(value: float, digits: int = 2) -> str:
         return f"{value:.{digits}e}".replace("-", MINUS)
     text = f"{value:,.{digits}f}"
     return text.removeprefix("-") if not text.strip("-0.,") else text.replace("-", MINUS)
+
+
+def change(value: float, digits: int = 2) -> str:
+    """Write a difference: with more decimals, four at most, where fewer would show nothing.
+
+    >>> change(-0.0042), change(0.25), change(0.0)
+    ('−0.004', '0.25', '0.00')
+    """
+    written = (number(value, more) for more in range(digits, MOST_DECIMALS + 1))
+    return next((text for text in written if text.strip("0.")), number(value, digits))
 
 
 def bounded(value: float, digits: int = 2) -> str:
@@ -90,6 +101,7 @@ def text(value: object) -> str:
 WRITERS: dict[Kind, Callable[..., str]] = {
     "text": text,
     "number": number,
+    "change": change,
     "bounded": bounded,
     "count": count,
     "share": share,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from smstudy.display.apa import number, share
+from smstudy.display.apa import change, share
 from smstudy.display.prose import join_words, lower_first, plural
 from smstudy.result import Result
 from smstudy.study.definition import Study
@@ -87,7 +87,7 @@ def _changed(records: Mapping[str, Record], wave: str, previous_wave: str) -> li
     if not rows:
         return [("change", f"Since wave {previous_wave}, nothing can be said about change.")]
     moved = [row for row in rows if row["verdict"] == "changed"]
-    names = [f"{record['labels'].get(row['term'], row['term'])} ({number(row['difference'])} points)" for row in moved]
+    names = [f"{record['labels'].get(row['term'], row['term'])} ({change(row['difference'])} points)" for row in moved]
     start = f"Since wave {previous_wave}, "
     rest = plural(len(rows) - len(moved), "other score") if moved else plural(len(rows), "score")
     first = f"{join_words(names)} changed" if moved else ""

@@ -97,6 +97,14 @@ class Thresholds(Entry):
     comment_min_n: int = 10
 
 
+def _day(value: object) -> object:
+    """The last day on which the answers are kept."""
+    day = value.isoformat() if isinstance(value, date) else value
+    if not isinstance(day, str) or not DAY.fullmatch(day):
+        raise ValueError("keep_until: write a day, for example 2027-12-31")
+    return day
+
+
 def _days(value: object) -> object:
     """First and last day of the field period, written 2026-03-31."""
     days = [day.isoformat() if isinstance(day, date) else day for day in value] if isinstance(value, list) else value
@@ -110,7 +118,7 @@ class Study(Entry):
 
     `period` is the first and the last day on which answers were collected. `cutoffs` holds numbers that stay the same
     in every wave, by the id of a cleaning rule or the name of a quality index; `attention` the right answer of each
-    attention check.
+    attention check. `contact` says who answers for the study, `keep_until` when the raw answers are deleted.
     """
 
     title: str
@@ -134,6 +142,8 @@ class Study(Entry):
     cell_seconds: int = Field(default=300, gt=0)
     synthetic: bool = False
     cite: str = ""
+    contact: str = ""
+    keep_until: Annotated[str, BeforeValidator(_day)] = ""
 
     @property
     def policy(self) -> Privacy:

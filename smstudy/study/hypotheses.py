@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from smstudy.display.apa import interval, number
+from smstudy.display.apa import change, interval, number
 from smstudy.result import Result
 from smstudy.study.definition import Hypothesis
 
@@ -87,7 +87,7 @@ def _by_interval(hypothesis: Hypothesis, record: Record) -> dict[str, object]:
     level = f"{record['glance'].get('conf_level', 0.95):.0%}"
     least = f"smallest effect of interest {number(hypothesis.smallest)}"
     corrected = "; not certain once corrected for all comparisons of its table" if uncertain else ""
-    reason = f"{number(estimate)}, {level} interval {interval(low, high)}; {least}{corrected}"
+    reason = f"{change(estimate)}, {level} interval {interval(low, high)}; {least}{corrected}"
     return {"verdict": verdict, "reason": reason, "estimate": estimate, "conf_low": low, "conf_high": high}
 
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from smstudy.display import apa, tables
+from smstudy.display import apa, rules, tables
+from smstudy.display.prose import join_words
 from smstudy.engine.manifest import read_manifest
 from smstudy.errors import DisclosureError
 from smstudy.study.definition import Study, read_study
 from smstudy.study.inputs import Inputs
+from smstudy.study.ledger import FILE, KEY
 from smstudy.survey.auditing import Audit, audit
 from smstudy.survey.codebook import read_codebook
 from smstudy.survey.exports import read_export
+from smstudy.survey.protection import on_leaders
 from smstudy.survey.scanning import scan_file
 
 SECTIONS = {
@@ -65,7 +68,6 @@ COLUMNS = {
     },
     "GroupChoice": {"k": "Groups tried", "stability": "Stability (1: always the same)", "verdict": "Verdict"},
     "Segmentation": {"segment": "Kind", "n": "People", "share": "Share", "conf_low": "95% interval"},
-    "QualityGrade": {"term": "Part", "estimate": "Value", "reading": "Grade"},
     "Sensitivity": {
         "term": "Score", "estimate": "Mean of everybody", "estimate_without": "Without the flagged",
         "difference": "Change", "verdict": "Verdict",
@@ -75,7 +77,6 @@ COLUMNS = {
         "unweighted": "Without weights",
     },
     "Distribution": {"term": "Question", "answer": "Answer", "n": "People", "share": "Share"},
-    "ProtectionSheet": {"term": "Column of the export", "action": "What is done with it", "reason": "Why"},
 }  # fmt: skip
 # Kinds of result that stand at the end of the page, beside what was hidden.
 ABOUT_PROTECTION = ("ProtectionSheet", "Audit")
@@ -88,11 +89,27 @@ EMPTY = {
     "WaveChanges": "There is no previous wave to compare with.",
 }
 NOTHING = "There is nothing to show here."
+ALL_HIDDEN = "Everything in this table is hidden, because each row would tell about few people."
+ONE_KIND = "No number of groups held, so everybody counts as one group and there are no kinds to tell apart."
+# What the verdicts on hypotheses mean; `smstudy.study.hypotheses.decide` is the rule.
+DECISION = (
+    "Supported: the whole interval lies on the expected side of zero, and the number is at least the smallest effect "
+    "of interest. Not supported: an effect of that size is ruled out. Too little data: both are possible, so this is "
+    "no “no”. Not tested: the number is not there."
+)
+NOT_STATED = 'Not stated: write "{}:" in study.yml.'
+DECISION_GROUPS = "A claim about kinds of people is supported if a number of groups counts."
+DECISION_MANY = (
+    "Where a table is corrected for its comparisons, as changes between waves are, the verdict is too; nothing is "
+    "corrected for the number of statements here."
+)
 # What a reader of the page must know to read a table in which something is hidden.
-BELOW = {
+BELOW_HIDDEN = {
     "Cleaning": "Steps with few people are hidden and stand together in the last row. People before and after follow "
     "the rows shown, so they are not in the order of the steps.",
 }
+PARTS_AS_SHARES = ("response", "item_missing", "careless")
+CANNOT_TELL, NOT_KNOWN = "cannot tell", "not known"
 SUPPRESSED = ("_hidden", "_pooled")
 SHORTEST_SECRET = 12
 
@@ -161,26 +178,78 @@ def render_report(run: Path, study: Study, inputs: Inputs) -> str:
         inputs=inputs,
         answer=_rows(blocks.get(SUMMARY, ()), "Answer"),
         verdicts=_rows(blocks.get(SUMMARY, ()), "Verdicts"),
-        sections=[(*SECTIONS.get(name, (name, "")), _told(part)) for name, part in blocks.items() if name != SUMMARY],
+        decision=_decision(study),
+        sections=[
+            (*SECTIONS.get(name, (name, "")), told)
+            for name, part in blocks.items()
+            if name != SUMMARY and (told := _told(part))
+        ],
+        facts=_facts(study, inputs),
         protection=[block for block in everything if block.record["kind"] in ABOUT_PROTECTION],
         findings=[finding for finding in findings if not finding["name"].endswith(SUPPRESSED)],
         hidden=_places(hidden),
-        methods=[(block.record["title"], block.record["note"]) for block in everything if block.record["note"]],
+        methods=[
+            (block.record["title"], block.record["note"])
+            for block in everything
+            if block.record["note"] and block.record["kind"] not in ABOUT_PROTECTION
+        ],
         manifest=read_manifest(run),
     )
+
+
+def _decision(study: Study) -> str:
+    asked = {hypothesis.rule for hypothesis in study.hypotheses}
+    return " ".join([DECISION, *([DECISION_GROUPS] if "groups" in asked else []), DECISION_MANY])
+
+
+def _facts(study: Study, inputs: Inputs) -> list[tuple[str, str]]:
+    """What those who look after data protection ask first: question and answer."""
+    policy = study.policy
+    files = join_words([path.name for path in (inputs.responses, inputs.previous_responses) if path])
+    return [
+        ("Purpose", f"{study.title}: {study.question}"),
+        ("Who asks", study.organization),
+        ("Who answers for the study", study.contact or NOT_STATED.format("contact")),
+        ("Raw answers are kept until", study.keep_until or NOT_STATED.format("keep_until")),
+        ("Smallest group shown", f"{policy.min_n} people; for comments {policy.comment_min_n}. {on_leaders(policy)}"),
+        (
+            "Where the answers are",
+            f"In {files}, where the study was told to look. smstudy does not change, copy or delete what lies there. "
+            "A run holds numbers about groups only.",
+        ),
+        (
+            "What stays of each person",
+            f"Until a report is released: nothing. `smstudy release` then writes {FILE} and {KEY} into the folder "
+            "runs of the study. They hold which respondents stood behind each group shown, as keyed hashes without "
+            "answers, so that a later report does not give away the few who make the difference. Whoever has both and "
+            "knows all answers of a person, or the person's identifier, can find out the group that person was "
+            "counted in. Keep both with the answers, give neither away, and delete them with the runs.",
+        ),
+        ("What left this machine", "Nothing. A run opens no network connection, and this page loads nothing."),
+    ]
 
 
 def _places(hidden: Audit) -> list[tuple[str, str, list[str]]]:
     """What was hidden: result, reason, and the places of it, one entry a result and reason."""
     rows = hidden.tidy()
     return [
-        (str(result), str(reason), [" ".join(filter(None, place)) for place in zip(part["group"], part["term"])])
+        (str(result), str(reason), [_place(*place) for place in zip(part["group"], part["term"], strict=True)])
         for (result, reason), part in rows.groupby(["result", "reason"], sort=False)
     ]
 
 
+def _place(group: str, term: str) -> str:
+    return " ".join(filter(None, (group, term))).rstrip(".")
+
+
 def _told(blocks: Sequence[Block]) -> list[Block]:
-    return [block for block in blocks if block.record["kind"] not in (*ABOUT_PROTECTION, *FOR_ANALYSTS)]
+    """Choose what leaders read; a profile of one group says nothing that the table before does not."""
+    left_out = (*ABOUT_PROTECTION, *FOR_ANALYSTS)
+    return [block for block in blocks if block.record["kind"] not in left_out and not _profile_of_one(block.record)]
+
+
+def _profile_of_one(record: Mapping[str, object]) -> bool:
+    return record["kind"] == "Profile" and len({row["segment"] for row in record["tidy"]}) == 1
 
 
 def _blocks(run: Path, notebook: str) -> list[Block]:
@@ -196,16 +265,32 @@ def _block(figures: Path, name: str, record: Mapping[str, object]) -> Block:
     if image.is_file():
         picture = f"data:image/svg+xml;base64,{base64.b64encode(image.read_bytes()).decode()}"
         alt = words.read_text(encoding="utf-8").strip()
-    table = _plain_table(record)
-    instead = "" if table["rows"] else EMPTY.get(record["kind"], NOTHING)
-    below = BELOW.get(record["kind"], "") if any(row.get("hidden") for row in record["tidy"]) else ""
-    return Block(name=name, record=record, table=table, instead=instead, below=below, picture=picture, alt=alt)
+    table = OWN_TABLES.get(record["kind"], _plain_table)(record)
+    return Block(
+        name=name, record=record, table=table, instead=_instead(record, table), below=_below(record), picture=picture,
+        alt=alt,
+    )  # fmt: skip
+
+
+def _instead(record: Mapping[str, object], table: Mapping[str, object]) -> str:
+    """One sentence in the place of a table that would tell nothing; empty if it tells something."""
+    rows = record["tidy"]
+    if not rows or not table["rows"]:
+        return EMPTY.get(record["kind"], NOTHING)
+    if all(row.get("hidden") for row in rows):
+        return ALL_HIDDEN
+    return ONE_KIND if record["kind"] == "Segmentation" and len(rows) == 1 else ""
+
+
+def _below(record: Mapping[str, object]) -> str:
+    """What to know beside a table: how its words come about, and what hiding does to it."""
+    kind, rows = record["kind"], record["tidy"]
+    hidden = BELOW_HIDDEN.get(kind, "") if any(row.get("hidden") for row in rows) else ""
+    return " ".join(filter(None, (BELOW[kind](rows) if kind in BELOW else "", hidden)))
 
 
 def _plain_table(record: Mapping[str, object]) -> Mapping[str, object]:
     """Keep the columns of `COLUMNS` under their plain headings, without those that say the same in every row."""
-    if record["kind"] == "Profile":
-        return _grid(record)
     table, wanted = record["table"], COLUMNS.get(record["kind"], {})
     table = {**table, "rows": [row for row in table["rows"] if row[0] not in TECHNICAL_ROWS]}
     names = [name for name in record["layout"] if name != tables.HIDDEN and name not in tables.INTERVALS.values()]
@@ -241,6 +326,120 @@ def _profile_cell(row: Mapping[str, object]) -> str:
         return tables.HIDDEN
     sign = "+" if row["std_mean"] > 0 else ""
     return f"{apa.write('mean', row['mean'])} ({sign}{apa.write('std_mean', row['std_mean'])} SD)"
+
+
+def _graded(record: Mapping[str, object]) -> Mapping[str, object]:
+    """Write each part of the grade in its own unit, and in words what is not known."""
+    rows = [[record["labels"].get(row["term"], row["term"]), _part(row), _grade(row)] for row in record["tidy"]]
+    return {
+        **record["table"], "headings": ["Part", "Value", "Grade"], "numeric": [False, False, False], "rows": rows,
+    }  # fmt: skip
+
+
+def _part(row: Mapping[str, object]) -> str:
+    term, value = row["term"], row["estimate"]
+    if term == "overall":
+        return "from the parts above"
+    if value is None:
+        return NOT_KNOWN if row["reading"] == CANNOT_TELL else tables.HIDDEN
+    if term in PARTS_AS_SHARES:
+        return apa.share(value)
+    if term == "burden":
+        return f"{apa.number(value, 1)} minutes"
+    return f"{apa.count(value)}: {row['reason'].partition(';')[0]}" if value else "none"
+
+
+def _grade(row: Mapping[str, object]) -> str:
+    """The grade, or the reason why there is none."""
+    return row["reason"] if row["reason"].startswith(CANNOT_TELL) else row["reading"]
+
+
+def _by_treatment(record: Mapping[str, object]) -> Mapping[str, object]:
+    """One row for all columns of the export that are treated alike."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for row in record["tidy"]:
+        alike.setdefault((row["action"], row["reason"]), []).append(row["term"])
+    return {
+        **record["table"],
+        "headings": ["What is done", "Why", "Columns of the export"],
+        "numeric": [False, False, False],
+        "rows": [[action, reason, ", ".join(columns)] for (action, reason), columns in alike.items()],
+    }
+
+
+OWN_TABLES: dict[str, Callable[[Mapping[str, object]], Mapping[str, object]]] = {
+    "Profile": _grid,
+    "QualityGrade": _graded,
+    "ProtectionSheet": _by_treatment,
+}
+
+
+def _yardstick(rule: rules.Rule) -> str:
+    """A rule in words: from which number on which word."""
+    steps = [f"{word} from {apa.bounded(cut)}" for cut, word in zip(rule.cuts, rule.words[1:], strict=True)]
+    return f"{rule.words[0]} below {apa.bounded(rule.cuts[0])}, {join_words(steps)}"
+
+
+def _about_scales(rows: Sequence[Mapping[str, object]]) -> str:
+    return f"In words: {_yardstick(rules.RELIABILITY)}. These limits are a convention."
+
+
+def _about_drivers(rows: Sequence[Mapping[str, object]]) -> str:
+    unclear = "Direction uncertain: the interval holds zero."
+    if all(row.get("std_estimate") is None for row in rows):
+        return unclear
+    return (
+        f"In words: standard deviations of the outcome per standard deviation of the driver: "
+        f"{_yardstick(rules.STANDARDIZED)}. These limits are a convention. {unclear}"
+    )
+
+
+def _about_changes(rows: Sequence[Mapping[str, object]]) -> str:
+    shown = sum(row.get("p_adjusted") is not None for row in rows)
+    tell = "“Cannot tell” is not “no change”: the data allow both."
+    if shown < 2:
+        return tell
+    return (
+        f"The verdict is corrected for the {shown} comparisons of this table, the interval of a row is not: it can "
+        f"leave out zero where the verdict is “cannot tell”. {tell}"
+    )
+
+
+def _about_choice(rows: Sequence[Mapping[str, object]]) -> str:
+    return (
+        f"Counts: stability of at least {apa.bounded(rules.STABILITY.cuts[1])}, and groups clearer than those found in "
+        "artificial data that have one group only, corrected for all numbers tried."
+    )
+
+
+def _about_profile(rows: Sequence[Mapping[str, object]]) -> str:
+    return (
+        f"In brackets: standard deviations from everybody's mean: {_yardstick(rules.EFFECT)}, up or down. A kind is "
+        "named after its two largest differences."
+    )
+
+
+def _about_sensitivity(rows: Sequence[Mapping[str, object]]) -> str:
+    return (
+        "Stays: the mean without the flagged lies inside the 95% interval of everybody's, and both intervals lie on "
+        "the same side of zero."
+    )
+
+
+def _about_grade(rows: Sequence[Mapping[str, object]]) -> str:
+    return f"A is good, E is poor. Overall: {rows[-1]['reason'].removeprefix(f'{CANNOT_TELL}: ')}."
+
+
+# What a reader must know where the words of a table are.
+BELOW: dict[str, Callable[[Sequence[Mapping[str, object]]], str]] = {
+    "ReliabilityTable": _about_scales,
+    "Regression": _about_drivers,
+    "WaveChanges": _about_changes,
+    "GroupChoice": _about_choice,
+    "Profile": _about_profile,
+    "Sensitivity": _about_sensitivity,
+    "QualityGrade": _about_grade,
+}
 
 
 def _rows(blocks: Sequence[Block], kind: str) -> list[Mapping[str, object]]:

@@ -103,3 +103,19 @@ def test_only_names_become_labels():
     assert apa.say("term", "leadership", labels) == "Support"
     assert apa.say("reason", "leadership", labels) == "leadership"
     assert apa.column("no_such_column").kind == "text"
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(0.0, "0.00"), (-0.0042, "−0.004"), (0.00471, "0.005"), (0.00012, "0.0001"), (0.25, "0.25"), (-0.005001, "−0.01"),
+     (1e-17, "0.00"), (-0.00004, "0.00"), (10.0, "10.00"), (np.nan, apa.EMPTY)],
+)  # fmt: skip
+def test_a_change_shows_more_decimals_where_two_would_show_nothing(value, words):
+    assert apa.change(value) == words
+    assert apa.write("difference", value) == apa.write("shift", value) == words
+
+
+@given(st.floats(-1e6, 1e6))
+def test_a_change_is_written_as_nothing_only_where_four_decimals_show_none(value):
+    shows_nothing = not apa.number(value, apa.MOST_DECIMALS).strip("0." + apa.MINUS)
+    assert (apa.change(value) == "0.00") == shows_nothing

@@ -1,5 +1,6 @@
 """The page: inert, valid, complete, and honest about what it hides."""
 
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from smstudy.display import rules
 from smstudy.engine.manifest import write_manifest
 from smstudy.errors import DisclosureError
 from smstudy.models.groups import by_group, changes
@@ -18,6 +20,7 @@ from smstudy.study.answer import Answer
 from smstudy.study.definition import Hypothesis, Study
 from smstudy.study.hypotheses import decide
 from smstudy.study.inputs import Inputs
+from smstudy.study.ledger import FILE, KEY
 from smstudy.study.report import COLUMNS, publish_report, render_report
 from smstudy.study.session import _store
 from smstudy.survey.codebook import Codebook
@@ -56,13 +59,17 @@ def survey(words, *, seed=1, wave="2"):
 
 def study(words):
     return Study(
-        title=f"{words} title", question=f"{words} question?", organization=f"{words} organization", wave="2",
+        title=f"{words} title", question=f"{words} question?", organization=f"{words} organization", wave="2", keep_until="2030-12-31",
         waves={"2": {"file": "x.csv"}}, notebooks=[{"name": "30-groups"}, {"name": "40-drivers"}, {"name": "own"}],
         cite=f"{words} source", synthetic=True,
         hypotheses=[
             {"id": "H1", "statement": f"{words} statement.", "result": "40-drivers/drivers", "term": "support"},
         ],
     )  # fmt: skip
+
+
+def given():
+    return Inputs(responses=Path("x.csv"), previous_responses=None, frame=None, wave="2", previous_wave="1")
 
 
 def make_run(folder: Path, words: str) -> str:
@@ -89,8 +96,29 @@ def make_run(folder: Path, words: str) -> str:
     identity = {"study": "s", "title": "t", "organization": words, "wave": "2", "data": {"responses": "0" * 64}}
     manifest = {"identity": identity, "result_digest": "1" * 64, "environment": {"python": "3.11"}, "notebooks": {}}
     write_manifest(folder, manifest, outputs=False)
-    given = Inputs(responses=Path("x.csv"), previous_responses=None, frame=None, wave="2", previous_wave="1")
-    return render_report(folder, study(words), given)
+    return render_report(folder, study(words), given())
+
+
+def with_record(folder: Path, notebook: str, kind: str, rows: list[dict], **more) -> str:
+    """The page of a run in which a notebook stored one result of a kind."""
+    make_run(folder, "Plain")
+    cells = [[str(value) for value in row.values()] for row in rows]
+    headings = list(rows[0]) if rows else ["term"]
+    table = {"title": f"Title of {kind}", "headings": headings, "rows": cells, "numeric": [False] * len(headings)}
+    record = {
+        "kind": kind, "title": table["title"], "note": "", "findings": [], "labels": {}, "glance": {}, "order": 0,
+        "columns": headings, "layout": headings, "tidy": rows, "table": {**table, "note": ""}, **more,
+    }  # fmt: skip
+    path = folder / "results" / notebook / "one.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record), encoding="utf-8")
+    return render_report(folder, study("Plain"), given())
+
+
+def block_of(page: str, kind: str) -> str:
+    """What stands under the heading of that result."""
+    part = page[page.index(f"<h3>Title of {kind}</h3>") :]
+    return part[: part.index("</section>")]
 
 
 @pytest.fixture(scope="module")
@@ -239,3 +267,92 @@ def test_nothing_is_published_where_a_file_shows_somebody(tmp_path, monkeypatch)
     with pytest.raises(DisclosureError, match="x.json") as raised:
         publish_report(tmp_path, tmp_path, None)
     assert "boss" not in str(raised.value)
+
+
+GRADES = [
+    {"term": "response", "estimate": None, "reading": "cannot tell", "reason": "cannot tell: no head counts"},
+    {"term": "item_missing", "estimate": 0.0565, "reading": "C", "reason": "somebody (2000)"},
+    {"term": "careless", "estimate": None, "reading": "A", "reason": "somebody (2001)"},
+    {"term": "burden", "estimate": 4.8, "reading": "A", "reason": "somebody (2002)"},
+    {"term": "hazards", "estimate": 1.0, "reading": "B", "reason": "there is no attention check; somebody (2003)"},
+    {"term": "overall", "estimate": None, "reading": "B", "reason": "second worst of 4 parts"},
+]
+
+
+def test_the_grade_card_has_a_unit_or_words_in_every_cell(tmp_path):
+    part = block_of(with_record(tmp_path, "10-quality", "QualityGrade", GRADES), "QualityGrade")
+    cells = re.findall(r"<td>(.*?)</td>", part)
+    assert cells == [
+        "response", "not known", "cannot tell: no head counts", "item_missing", "6 %", "C", "careless", "hidden", "A",
+        "burden", "4.8 minutes", "A", "hazards", "1: there is no attention check", "B",
+        "overall", "from the parts above", "B",
+    ]  # fmt: skip
+    assert "A is good, E is poor. Overall: second worst of 4 parts." in part
+
+
+def test_no_hazard_is_said_in_words(tmp_path):
+    rows = [{**GRADES[4], "estimate": 0.0}, GRADES[5]]
+    part = block_of(with_record(tmp_path, "10-quality", "QualityGrade", rows), "QualityGrade")
+    assert "<td>none</td>" in part
+
+
+@pytest.mark.parametrize(
+    ("kind", "rows", "sentence"),
+    [
+        ("Segmentation", [{"segment": "Segment 1", "n": 38}], "everybody counts as one group"),
+        ("Distribution", [], "There is nothing to show here."),
+        ("WaveChanges", [], "There is no previous wave"),
+        ("GroupScores", [{"group": "A", "n": None, "hidden": True}], "Everything in this table is hidden"),
+    ],
+)
+def test_a_table_that_tells_nothing_is_one_sentence(tmp_path, kind, rows, sentence):
+    part = block_of(with_record(tmp_path, "50-segments", kind, rows), kind)
+    assert sentence in part
+    assert "<table" not in part and part.count("<p") == 1
+
+
+def test_a_profile_of_one_group_is_left_out_with_its_empty_section(tmp_path):
+    rows = [{"term": "use", "segment": "Segment 1", "mean": 3.0, "std_mean": 0.0}]
+    page = with_record(tmp_path, "50-segments", "Profile", rows)
+    assert "Title of Profile" not in page and "Kinds of respondents" not in page
+
+
+def test_the_rule_of_the_verdicts_and_their_correction_stand_below_them(page):
+    part = page[page.index("What the data allow to say") : page.index("Departments and change")]
+    for words in ("Supported: ", "Not supported: ", "Too little data: ", "Not tested: ", "nothing is corrected for"):
+        assert words in part, words
+
+
+def test_a_table_of_changes_says_for_how_many_comparisons_it_is_corrected(page):
+    part = page[page.index("Change from wave 1 to wave 2") :]
+    assert "corrected for the 2 comparisons of this table" in part[: part.index("</section>")]
+
+
+def test_the_yardstick_of_the_words_stands_below_the_drivers(page):
+    part = page[page.index("What goes with the outcome") :]
+    part = part[: part.index("</section>")]
+    for word in rules.STANDARDIZED.words:
+        assert word in part, word
+    assert "negligible below .10, small from .10, medium from .20 and large from .30" in part
+
+
+def test_the_page_tells_data_protection_purpose_ledger_and_that_nothing_left(page):
+    part = page[page.index("data protection</h3>") : page.index("How it was done")]
+    text = "".join(Reader(part.removeprefix("data protection</h3>")[: part.index("</dl>")]).text)
+    for words in ("Plain title: Plain question?", "Plain organization", "x.csv", FILE, KEY, "min_n: 10", "Nothing."):
+        assert words in text, words
+
+
+def test_the_page_names_who_answers_for_the_study_and_until_when_answers_are_kept(page):
+    part = page[page.index("data protection</h3>") : page.index("How it was done")]
+    assert "Not stated: write &#34;contact:&#34; in study.yml." in part and "2030-12-31" in part
+
+
+def test_columns_that_are_treated_alike_stand_in_one_row(tmp_path):
+    rows = [{"term": name, "action": "used", "reason": "counted"} for name in ("Q1", "Q2")]
+    rows = [{"term": "IP", "action": "dropped", "reason": "address"}, *rows]
+    page = with_record(tmp_path, "10-quality", "ProtectionSheet", rows, note="Told above.")
+    assert re.findall(r"<td>(.*?)</td>", page[page.index("Title of ProtectionSheet") :]) == [
+        "dropped", "address", "IP", "used", "counted", "Q1, Q2",
+    ]  # fmt: skip
+    assert "Told above." not in page
