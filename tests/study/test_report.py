@@ -59,8 +59,9 @@ def survey(words, *, seed=1, wave="2"):
 
 def study(words):
     return Study(
-        title=f"{words} title", question=f"{words} question?", organization=f"{words} organization", wave="2", keep_until="2030-12-31",
-        waves={"2": {"file": "x.csv"}}, notebooks=[{"name": "30-groups"}, {"name": "40-drivers"}, {"name": "own"}],
+        title=f"{words} title", question=f"{words} question?", organization=f"{words} organization", wave="2",
+        keep_until="2030-12-31", waves={"2": {"file": "x.csv"}},
+        notebooks=[{"name": "30-groups"}, {"name": "40-drivers"}, {"name": "own"}],
         cite=f"{words} source", synthetic=True,
         hypotheses=[
             {"id": "H1", "statement": f"{words} statement.", "result": "40-drivers/drivers", "term": "support"},
