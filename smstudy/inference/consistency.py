@@ -43,6 +43,26 @@ def feldt_interval(alpha: float, n: int, k: int, conf_level: float = 0.95) -> tu
     return float(low), float(high)
 
 
+def alpha_error(covariances: Floats, n: int) -> float:
+    """Standard error of alpha if answers are normal.
+
+    References
+    ----------
+    Duhachek & Iacobucci (2004), J. Applied Psychology 89, 792-808; van Zyl, Neudecker & Nel (2000), Psychometrika 65,
+    271-280. Agrees with R psych::alpha (`total$ase`), which divides by n.
+
+    Examples
+    --------
+    >>> round(alpha_error(np.full((3, 3), 0.5) + 0.5 * np.eye(3), 100), 4)
+    0.0433
+    """
+    k, total, trace = len(covariances), covariances.sum(), np.trace(covariances)
+    squares = (covariances**2).sum()
+    rows = (covariances.sum(axis=0) ** 2).sum()
+    variance = total * (squares + trace**2) - 2 * trace * rows
+    return float(np.sqrt(2 * k**2 * max(variance, 0.0) / ((k - 1) ** 2 * total**3 * n)))
+
+
 def correlation_interval(r: Floats, n: Floats, conf_level: float = 0.95) -> tuple[Floats, Floats]:
     """Interval of correlations by Fisher's z; missing for fewer than four pairs of answers.
 

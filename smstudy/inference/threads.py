@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
-from threadpoolctl import threadpool_limits
+import scipy.linalg  # noqa: F401  (loads its numerical library, so that the controller finds it)
+from threadpoolctl import ThreadpoolController
 
 
 @contextmanager
@@ -17,5 +19,11 @@ def one_thread() -> Iterator[None]:
     >>> with one_thread():
     ...     answer = 1 + 1
     """
-    with threadpool_limits(limits=1):
+    with _controller().limit(limits=1):
         yield
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    """Looking for the libraries takes some milliseconds, so it is done once."""
+    return ThreadpoolController()
