@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from html import escape
+from textwrap import fill
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -237,6 +238,92 @@ class Result(ABC):
     def _findings_html(self) -> str:
         items = "".join(f'<li class="{f.severity}">{escape(f.text)}</li>' for f in self.findings)
         return f'<ul class="findings">{items}</ul>' if items else ""
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Refusal(Result):
+    """The place of a result that cannot be had, with the reason."""
+
+    reason: str
+
+    picture = staticmethod(figures.nothing)
+
+    def tidy(self) -> pd.DataFrame:
+        """One row: the reason."""
+        return pd.DataFrame({"reason": [self.reason]})
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Write the reason where the picture would be."""
+        return figures.words(ax or figures.new_axes(2), fill(self.reason, 80), title=self.title)
+
+    def alt_text(self) -> str:
+        """The reason."""
+        return self.reason
+
+
+def attempt(analysis: Callable[..., Result], *arguments: object, **options: object) -> Result:
+    """Run an analysis; where it refuses, give the reason as a result, so that a notebook goes on.
+
+    Parameters
+    ----------
+    analysis : callable
+        A function of the front door.
+    *arguments, **options
+        What it is called with.
+
+    Returns
+    -------
+    Result
+        What the analysis gives, or a `Refusal`. Only refusals of data and estimates are caught, not mistakes such as a
+        name that is not in the codebook.
+
+    Examples
+    --------
+    >>> import smstudy as sm
+    >>> sm.attempt(sm.cronbach_alpha, pd.DataFrame({"a": [1, 2, 3], "b": [1, 1, 1]})).reason
+    'the items: everybody gave the same answer to b. Leave it out.'
+    """
+    try:
+        return analysis(*arguments, **options)
+    except (DataError, EstimationError) as error:
+        data = arguments[0] if arguments else None
+        return Refusal(
+            title=f"Not computed: {analysis.__name__.replace('_', ' ')}",
+            reason=str(error),
+            labels=getattr(data, "labels", {}),
+            privacy=getattr(data, "privacy", Privacy()),
+        )
+
+
+class Pages(Mapping[str, Result]):
+    """Several results of one kind, by name; shown one after the other.
+
+    >>> Pages({})
+    (no pages)
+    """
+
+    def __init__(self, pages: Mapping[str, Result]) -> None:
+        self._pages = dict(pages)
+
+    def __getitem__(self, name: str) -> Result:
+        return self._pages[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._pages)
+
+    def __len__(self) -> int:
+        return len(self._pages)
+
+    def plot(self) -> None:
+        """Draw one picture after the other."""
+        for page in self.values():
+            page.plot()
+
+    def _repr_html_(self) -> str:
+        return "\n".join(page.to_html() for page in self.values())
+
+    def __repr__(self) -> str:
+        return "\n\n".join(page.to_text() for page in self.values()) or "(no pages)"
 
 
 def _texts(shown: pd.DataFrame) -> list[str]:

@@ -43,7 +43,9 @@ def examples() -> dict[str, Result]:
     missing, imputed = smstudy.missing_patterns(survey), smstudy.impute(survey, m=2, seed=1)
     made = [
         run.response(), run.quality(), cleaning, cleaning.by_unit(), smstudy.score(survey), smstudy.reliability(survey),
-        smstudy.cronbach_alpha(survey, "leadership"), smstudy.describe(survey, names), smstudy.correlate(survey, names),
+        smstudy.attempt(smstudy.omega_total, survey.answers[["sup_1", "sup_1"]]),
+        smstudy.cronbach_alpha(survey, "leadership"), smstudy.constructs(survey)["leadership"],
+        smstudy.describe(survey, names), smstudy.correlate(survey, names),
         smstudy.by_group(survey, names, "unit"), smstudy.changes(survey, previous, names, person="panel"),
         smstudy.regress("adoption ~ leadership + C(unit)", survey), segments, smstudy.assign(segments, survey),
         smstudy.profile(segments, survey), smstudy.choose_k(survey, names, ks=[2], seed=1, n_boot=20, n_null=99),
@@ -58,7 +60,17 @@ def examples() -> dict[str, Result]:
         smstudy.compare_schemas(smstudy.read_export(run.inputs.responses), run.codebook),
         smstudy.find_defects(smstudy.read_export(run.inputs.responses), run.codebook, frame=run.frame),
         cleaning.reasons(), cleaning.compare(cleaning), smstudy.sensitivity(survey, "flag_any"),
+        (averaging := smstudy.agreement(survey)), averaging.departments,
+        smstudy.retest(survey, previous, person="panel"), smstudy.invariance(survey, by="role", scales=["readiness"]),
+        smstudy.omega_hierarchical(survey.answers.filter(regex="^(sup_[123]|usw_)"), n_factors=2, n_boot=100),
         run.protection(), smstudy.distribution(survey, "leadership"), smstudy.cross_table(survey, "unit", "role"),
+        (model := smstudy.confirm(survey, ["leadership", "usefulness"])), model.modification(),
+        smstudy.compare_models({"two": model, "same": smstudy.confirm(survey, ["usefulness", "leadership"])}),
+        smstudy.choose_factors(survey, ["adoption", "leadership"]), smstudy.polychoric(survey, "leadership"),
+        smstudy.graded_response(survey, "leadership"), smstudy.item_functioning(survey, "leadership", by="tenure"),
+        (factors := smstudy.factor_analysis(survey, 2, scales=["adoption", "leadership"])), factors.correlations,
+        (told_apart := smstudy.validity(survey, ["adoption", "leadership"], n_boot=100)), told_apart.convergence,
+        smstudy.common_method(survey, ["adoption", "leadership"]),
     ]  # fmt: skip
     return {type(result).__name__: result for result in made}
 

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from smstudy.display import figures
-from smstudy.errors import DataError
+from smstudy.errors import CodebookError, DataError, EstimationError
 from smstudy.privacy import Privacy
-from smstudy.result import Finding, Result, Rows, write_record
+from smstudy.result import Finding, Pages, Refusal, Result, Rows, attempt, write_record
 
 matplotlib.use("Agg")
 
@@ -132,3 +132,34 @@ def test_rows_show_their_shape_only():
 def test_a_result_cannot_be_changed():
     with pytest.raises(AttributeError):
         plain().title = "other"
+
+
+def test_an_analysis_that_refuses_leaves_its_reason():
+    def refuse(data: object) -> Result:
+        raise EstimationError("Nothing varies. Ask something else.")
+
+    made = attempt(refuse, plain())
+    assert isinstance(made, Refusal) and made.reason == made.alt_text() == "Nothing varies. Ask something else."
+    assert made.tidy()["reason"].tolist() == [made.reason] and made.reason in made.to_html()
+    words = " ".join(text.get_text() for text in made.plot().texts)
+    assert " ".join(words.split()) == made.reason
+
+
+def test_an_analysis_that_answers_is_given_back_as_it_is():
+    made = plain()
+    assert attempt(lambda result: result, made) is made
+
+
+def test_a_mistake_of_the_caller_is_no_refusal():
+    with pytest.raises(CodebookError):
+        attempt(lambda: (_ for _ in ()).throw(CodebookError("no such scale")))
+
+
+def test_pages_are_a_mapping_shown_in_order(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(Plain, "plot", lambda self: drawn.append(self.title))
+    pages = Pages({"b": plain(title="second name"), "a": plain(title="first name")})
+    assert list(pages) == ["b", "a"] and pages["a"].title == "first name"
+    assert repr(pages).index("second name") < repr(pages).index("first name")
+    pages.plot()
+    assert drawn == ["second name", "first name"]

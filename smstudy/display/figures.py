@@ -10,6 +10,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
@@ -19,11 +20,14 @@ from smstudy.display.theme import INK, MARKERS, PALETTE, QUIET, style
 
 LABEL_WIDTH = 34
 SPOKEN = (
-    "difference", "estimate", "alpha", "item_rest", "std_mean", "response", "share", "mean", "stability", "n_after",
-    "n",
+    "icc_agreement", "difference", "estimate", "alpha", "icc_1", "rwg", "item_rest", "std_mean", "response", "share",
+    "mean", "stability", "n_after", "htmt", "extracted", "n",
 )  # fmt: skip
 SPOKEN_ROWS = 24
 LEAST_SPAN = 1.0
+AROUND_ZERO = LinearSegmentedColormap.from_list("around zero", [PALETTE[1], "white", PALETTE[0]])
+MOST_NUMBERS = 12
+DARK = 0.6
 ABOUT = ("term", "group", "segment", "rule", "k")
 Labels = Mapping[str, str]
 
@@ -146,6 +150,35 @@ def choices(ax: Axes, frame: pd.DataFrame, *, labels: Labels, title: str) -> Axe
         return _titled(ax, title)
 
 
+def heat_map(ax: Axes, frame: pd.DataFrame, *, labels: Labels, title: str) -> Axes:
+    """Draw the estimate of each pair of `term` and `other_term` as a cell of a lower triangle, blue above zero.
+
+    Numbers stand in the cells where there is room for them, else a bar of colors beside.
+    """
+    rows = _drawn(frame, ["estimate"])
+    if rows.empty:
+        return nothing(ax, frame, labels=labels, title=title)
+    names = list(dict.fromkeys([*frame["term"], *frame["other_term"]]))
+    cells = pd.pivot(rows, index="other_term", columns="term", values="estimate").reindex(index=names, columns=names)
+    places = [place + 0.5 for place in range(len(names))]
+    with style():
+        drawn = ax.pcolormesh(cells.iloc[1:, :-1], cmap=AROUND_ZERO, vmin=-1, vmax=1, edgecolors="white", linewidth=1)
+        if len(names) <= MOST_NUMBERS:
+            _write_cells(ax, cells.iloc[1:, :-1])
+        else:
+            ax.figure.colorbar(drawn, ax=ax, shrink=0.6)
+        ax.invert_yaxis()
+        ax.set_xticks(places[:-1], [str(place + 1) for place in range(len(names) - 1)])
+        words = [f"{place + 1}. {apa.say('term', str(name), labels)}" for place, name in enumerate(names)]
+        ax.set_yticks(places[:-1], [_short(each, LABEL_WIDTH, 2) for each in words[1:]], parse_math=False)
+        ax.set_xlabel(
+            f"1. {_short(apa.say('term', str(names[0]), labels), LABEL_WIDTH, 2)}", color=INK, parse_math=False
+        )
+        ax.tick_params(length=0)
+        ax.spines[:].set_visible(False)
+        return _titled(ax, title)
+
+
 def nothing(ax: Axes, frame: pd.DataFrame, *, labels: Labels, title: str) -> Axes:
     """Say that there is nothing to draw."""
     return words(ax, "Nothing to draw: there is no number here that may be shown.", title=title)
@@ -200,6 +233,14 @@ def describe(frame: pd.DataFrame, *, title: str, labels: Labels) -> str:
 
 def _drawn(frame: pd.DataFrame, needed: Sequence[str]) -> pd.DataFrame:
     return frame.dropna(subset=list(needed)).reset_index(drop=True)
+
+
+def _write_cells(ax: Axes, cells: pd.DataFrame) -> None:
+    for row, values in enumerate(cells.to_numpy()):
+        for column, value in enumerate(values):
+            if value == value:
+                color = "white" if abs(value) > DARK else INK
+                ax.text(column + 0.5, row + 0.5, apa.bounded(value), ha="center", va="center", color=color, fontsize=8)
 
 
 def _names(rows: pd.DataFrame, labels: Labels) -> list[str]:

@@ -22,6 +22,14 @@ INTERVALS = {
     "conf_low": "conf_high",
     "alpha_low": "alpha_high",
     "omega_low": "omega_high",
+    "htmt_low": "htmt_high",
+    "htmt2_low": "htmt2_high",
+    "extracted_low": "extracted_high",
+    "composite_low": "composite_high",
+    "icc_1_low": "icc_1_high",
+    "icc_2_low": "icc_2_high",
+    "icc_agreement_low": "icc_agreement_high",
+    "icc_consistency_low": "icc_consistency_high",
 }
 LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -17,34 +17,36 @@ from smstudy.display.prose import join_words
 from smstudy.errors import DataError, EstimationError
 from smstudy.inference.consistency import (
     Floats,
+    alpha_error,
     alpha_of,
     alphas_without,
     correlation_interval,
     feldt_interval,
-    item_rests,
     pairwise_covariances,
 )
 from smstudy.inference.one_factor import OneFactor, fit_one_factor, omega_of
-from smstudy.privacy import Privacy
 from smstudy.result import Finding, Result
+from smstudy.scales.batteries import (
+    HANDLING,
+    Battery,
+    Missing,
+    battery_of,
+    check_level,
+    correlations_of,
+    refuse_opposed,
+)
 from smstudy.scales.scoring import items_of, scales_of
 from smstudy.survey.codebook import Scale
-from smstudy.survey.dataset import Data, Survey, labels_of, need_survey, privacy_of
+from smstudy.survey.dataset import Data, Survey, need_survey
 
-Missing = Literal["pairwise", "listwise"]
+Interval = Literal["feldt", "duhachek"]
 
 FEW = 30
-LEAST = 3
 ROUNDING = 1e-10
 CLOSE_FIT, POOR_FIT = rules.ONE_FACTOR.cuts[0], rules.ONE_FACTOR.cuts[-1]
 WEAK_ITEM = rules.ITEM_REST.cuts[0]
 ACCEPTABLE = rules.RELIABILITY.cuts[1]
-HANDLING = {
-    "pairwise": "each covariance from all who answered both items (pairwise)",
-    "listwise": "only respondents who answered all items (listwise)",
-}
 ITEM_REST = "Item-rest r: correlation with the sum of the other items."
-ADVICE = "Check wording and coding, and mark what is worded the other way with `reverse: true` in the codebook"
 NUMBERS = ("alpha", "alpha_low", "alpha_high", "omega", "omega_low", "omega_high")
 
 
@@ -57,7 +59,7 @@ class Reliability(Result):
     estimate : float
         Alpha in (-inf, 1], or omega in [0, 1].
     std_error : float
-        Standard error of omega; missing for alpha, whose interval is Feldt's.
+        Standard error of omega, or of alpha with Duhachek's interval; missing with Feldt's.
     conf_low, conf_high, conf_level : float
         Its confidence interval.
     n, n_items : int
@@ -110,33 +112,13 @@ class ReliabilityTable(Result):
         return {"n": self.n, "conf_level": self.conf_level, "missing": "alpha pairwise, omega listwise"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Battery:
-    """Items ready for computing: who they belong to, their names, and the answers that are used."""
-
-    title: str
-    names: tuple[str, ...]
-    answers: Floats
-    missing_share: Floats
-    missing: Missing
-    labels: Mapping[str, str]
-    privacy: Privacy
-
-    @property
-    def n(self) -> int:
-        return len(self.answers)
-
-    @property
-    def k(self) -> int:
-        return len(self.names)
-
-    @property
-    def n_complete(self) -> int:
-        return int((~np.isnan(self.answers)).all(axis=1).sum())
-
-
 def cronbach_alpha(
-    items: Data, scale: str | None = None, *, conf_level: float = 0.95, missing: Missing = "pairwise"
+    items: Data,
+    scale: str | None = None,
+    *,
+    conf_level: float = 0.95,
+    missing: Missing = "pairwise",
+    interval: Interval = "feldt",
 ) -> Reliability:
     """Estimate how consistently items measure one thing.
 
@@ -150,6 +132,9 @@ def cronbach_alpha(
         Level of the intervals, between 0 and 1.
     missing : {"pairwise", "listwise"}
         Covariances from all who answered both items, or only from those who answered all.
+    interval : {"feldt", "duhachek"}
+        Feldt's interval is exact for items that measure the same with the same error (parallel ones); Duhachek's, from
+        a standard error and cut at 1, needs only normal answers.
 
     Returns
     -------
@@ -164,7 +149,8 @@ def cronbach_alpha(
 
     References
     ----------
-    Cronbach (1951), Psychometrika 16, 297-334. Interval: Feldt (1965), Psychometrika 30, 357-370. Agrees with R
+    Cronbach (1951), Psychometrika 16, 297-334. Intervals: Feldt (1965), Psychometrika 30, 357-370; Duhachek & Iacobucci
+    (2004), J. Applied Psychology 89, 792-808. The mean of all split-half coefficients is alpha. Agrees with R
     psych::alpha to 1e-10 (tests/reference/reliability.R), where n counts all rows; rows without any answer are not
     counted here.
 
@@ -174,25 +160,23 @@ def cronbach_alpha(
     >>> round(cronbach_alpha(answers).estimate, 3)
     0.93
     """
-    battery = _battery(items, scale, conf_level, missing)
+    if interval not in get_args(Interval):
+        raise DataError(f'interval = "{interval}" is not known. Use "feldt" or "duhachek".')
+    battery = battery_of(items, scale, conf_level, missing)
     covariances, pairs = pairwise_covariances(battery.answers)
-    rows = _item_rows(battery, covariances, pairs, conf_level)
-    estimate = alpha_of(covariances)
-    low, high = feldt_interval(estimate, battery.n, battery.k, conf_level)
+    rows = item_rows(battery, covariances, pairs, conf_level)
     return Reliability(
         title=f"Cronbach's alpha: {battery.title}",
-        note=f"Raw alpha; {HANDLING[missing]}; Feldt's interval. {ITEM_REST}",
-        findings=(*_findings(battery, rows), *_contradiction(battery, covariances)),
+        note=f"Raw alpha; {HANDLING[missing]}; {interval.title()}'s interval. {ITEM_REST}",
+        findings=(*battery_findings(battery, rows), *_contradiction(battery, covariances)),
         labels=battery.labels,
         privacy=battery.privacy,
-        estimate=estimate,
-        conf_low=low,
-        conf_high=high,
+        **_alpha(covariances, battery.n, conf_level, interval),
         conf_level=conf_level,
         n=battery.n,
         n_items=battery.k,
         missing=missing,
-        rows=_with_column(rows, "alpha_without", alphas_without(covariances)),
+        rows=with_column(rows, "alpha_without", alphas_without(covariances)),
     )
 
 
@@ -222,16 +206,16 @@ def omega_total(items: Data, scale: str | None = None, *, conf_level: float = 0.
     Agrees with R lavaan (a parameter defined with `:=`) and semTools::compRelSEM(obs.var = FALSE)
     (tests/reference/reliability.R).
     """
-    battery = _battery(items, scale, conf_level, "listwise")
+    battery = battery_of(items, scale, conf_level, "listwise")
     covariances, pairs = pairwise_covariances(battery.answers)
-    rows = _item_rows(battery, covariances, pairs, conf_level)
-    findings = _findings(battery, rows)
+    rows = item_rows(battery, covariances, pairs, conf_level)
+    findings = battery_findings(battery, rows)
     if battery.k == 2:
         fitted = _spearman_brown(covariances, battery.n, conf_level)
         method = "Spearman-Brown reliability: two items cannot carry a one-factor model"
     else:
         fitted, loadings, misfit = _omega(covariances, battery, conf_level)
-        rows = _with_column(rows, "loading", loadings)
+        rows = with_column(rows, "loading", loadings)
         findings = (*findings, *misfit)
         method = "Omega total of a one-factor model (maximum likelihood), interval by the delta method"
     return Reliability(
@@ -266,7 +250,7 @@ def reliability(data: Survey, scales: Sequence[str] | None = None, *, conf_level
     CodebookError
         If a name is no scale, or the codebook has none.
     """
-    _check_level(conf_level)
+    check_level(conf_level)
     need_survey(data, "reliability")
     judged = [_judge(data, scale, conf_level) for scale in scales_of(data, scales)]
     two = any(row["n_items"] == 2 for row, _ in judged)
@@ -288,74 +272,9 @@ def reliability(data: Survey, scales: Sequence[str] | None = None, *, conf_level
     )
 
 
-def _battery(items: Data, scale: str | None, conf_level: float, missing: Missing) -> _Battery:
-    _check_level(conf_level)
-    if missing not in HANDLING:
-        raise DataError(f'missing = "{missing}" is not known. Use "pairwise" or "listwise".')
-    if isinstance(items, Survey) and scale is None:
-        names = join_words([entry.name for entry in items.codebook.scales], "or")
-        raise DataError(f"A survey has several scales. Name one: {names}.")
-    frame = items_of(items, scale) if isinstance(items, Survey) else items
-    title = labels_of(items).get(scale or "", scale or "the items")
-    values = _numbers(frame, title)
-    answers = values[~np.isnan(values).all(axis=1)]
-    used = answers[~np.isnan(answers).any(axis=1)] if missing == "listwise" else answers
-    names = tuple(map(str, frame.columns))
-    _check_answers(used, answers, names, title)
-    return _Battery(
-        title=title,
-        names=names,
-        answers=used,
-        missing_share=np.isnan(values).mean(axis=0),
-        missing=missing,
-        labels=_labels(items),
-        privacy=privacy_of(items),
-    )
-
-
-def _labels(items: Data) -> Mapping[str, str]:
-    """Labels of the items, those that were turned round marked: their means are read the other way."""
-    if not isinstance(items, Survey):
-        return {}
-    turned = {v.name: f"{v.label} (turned round)" for v in items.codebook.variables if v.reverse}
-    return {**items.codebook.labels, **turned}
-
-
-def _check_level(conf_level: float) -> None:
-    if not 0 < conf_level < 1:
-        raise DataError(f"conf_level = {conf_level} is no level. Use a number between 0 and 1, such as 0.95.")
-
-
-def _numbers(frame: pd.DataFrame, title: str) -> Floats:
-    if not isinstance(frame, pd.DataFrame) or frame.shape[1] < 2:
-        raise DataError(f"{title}: reliability needs two items or more in a frame. Add items.")
-    if not frame.columns.is_unique:
-        raise DataError(f"{title}: two items have the same name. Give every item its own.")
-    text = [str(name) for name in frame if not pd.api.types.is_numeric_dtype(frame[name])]
-    if text:
-        raise DataError(f"{title}: {join_words(text)} hold no numbers. Recode the answers into numbers first.")
-    values = frame.to_numpy(dtype=float, na_value=np.nan)
-    if np.isinf(values).any():
-        raise DataError(f"{title}: an answer is infinite. Set it to missing first.")
-    return values
-
-
-def _check_answers(used: Floats, answers: Floats, names: Sequence[str], title: str) -> None:
-    empty = [name for name, column in zip(names, answers.T, strict=True) if np.isnan(column).all()]
-    if empty:
-        raise DataError(f"{title}: nobody answered {join_words(empty)}. Check the export, or leave it out.")
-    if (~np.isnan(used).any(axis=1)).sum() < LEAST:
-        raise DataError(f"{title}: fewer than {LEAST} respondents answered all items. Collect more answers.")
-    constant = [name for name, column in zip(names, used.T, strict=True) if np.nanmax(column) == np.nanmin(column)]
-    if constant:
-        raise DataError(f"{title}: everybody gave the same answer to {join_words(constant)}. Leave it out.")
-
-
-def _item_rows(battery: _Battery, covariances: Floats, pairs: NDArray[np.int64], conf_level: float) -> pd.DataFrame:
-    rests = item_rests(covariances)
-    low, high = correlation_interval(rests, _pairs_of_item(pairs), conf_level)
-    if (high < 0).any() or covariances.sum() <= 0:
-        raise DataError(f"{battery.title}: {_against(battery, covariances, pairs, conf_level)}")
+def item_rows(battery: Battery, covariances: Floats, pairs: NDArray[np.int64], conf_level: float) -> pd.DataFrame:
+    """Describe the items one by one; items answered against the others are refused."""
+    rests, low, high = refuse_opposed(battery, covariances, pairs, conf_level)
     return pd.DataFrame(
         {
             "term": battery.names,
@@ -370,62 +289,24 @@ def _item_rows(battery: _Battery, covariances: Floats, pairs: NDArray[np.int64],
     )
 
 
-def _with_column(rows: pd.DataFrame, name: str, values: Floats) -> pd.DataFrame:
+def with_column(rows: pd.DataFrame, name: str, values: Floats) -> pd.DataFrame:
     """Put a column before the last one."""
     return rows.assign(**{name: values})[[*rows.columns[:-1], name, rows.columns[-1]]]
 
 
-def _pairs_of_item(pairs: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The fewest respondents an item shares with any other: the cautious n of its item-rest correlation."""
-    return np.where(np.eye(len(pairs), dtype=bool), pairs.max(), pairs).min(axis=0)
-
-
-def _against(battery: _Battery, covariances: Floats, pairs: NDArray[np.int64], conf_level: float) -> str:
-    """Name the item that runs against the others where one can be named, else the items that conflict."""
-    culprit = _culprit(covariances, _pairs_of_item(pairs), conf_level)
-    if culprit is not None:
-        return f"{battery.names[culprit]} is answered against the other items. {ADVICE}, or leave the item out."
-    one, other = _camps(battery, covariances)
-    if not one:
-        return f"the items run against each other: {join_words(other)}. {ADVICE}, or split the scale."
-    return f"{join_words(one)} run against {join_words(other)}. {ADVICE}, or split the scale."
-
-
-def _culprit(covariances: Floats, n: NDArray[np.int64], conf_level: float) -> int | None:
-    """The one item that, turned round, leaves every item-rest correlation positive, or at least none clearly negative.
-
-    Two items always accuse each other.
-    """
-    k = len(covariances)
-    if k == 2:
-        return None
-    signs = np.where(np.eye(k, dtype=bool), -1.0, 1.0)
-    turned = np.array([item_rests(covariances * np.outer(sign, sign)) for sign in signs])
-    mended = np.flatnonzero((turned > 0).all(axis=1))
-    if len(mended) == 1:
-        return int(mended[0])
-    negative = np.flatnonzero(correlation_interval(item_rests(covariances), n, conf_level)[1] < 0)
-    if len(negative) == 1 and not (correlation_interval(turned[negative[0]], n, conf_level)[1] < 0).any():
-        return int(negative[0])
-    return None
-
-
-def _camps(battery: _Battery, covariances: Floats) -> tuple[list[str], list[str]]:
-    """Items split by the sign of their weight in the first principal component, the smaller camp first."""
-    weights = np.linalg.eigh(_correlations(covariances))[1][:, -1]
-    positive = [name for name, weight in zip(battery.names, weights, strict=True) if weight > 0]
-    negative = [name for name in battery.names if name not in positive]
-    one, other = sorted((positive, negative), key=len)
-    return one, other
-
-
-def _correlations(covariances: Floats) -> Floats:
-    spread = np.sqrt(np.diag(covariances))
-    return covariances / np.outer(spread, spread)
+def _alpha(covariances: Floats, n: int, conf_level: float, interval: Interval) -> dict[str, float]:
+    estimate, k = alpha_of(covariances), len(covariances)
+    if interval == "feldt":
+        low, high = feldt_interval(estimate, n, k, conf_level)
+        return {"estimate": estimate, "conf_low": low, "conf_high": high}
+    error = alpha_error(covariances, n)
+    width = stats.norm.isf((1 - conf_level) / 2) * error
+    ends = {"conf_low": float(estimate - width), "conf_high": float(min(estimate + width, 1.0))}
+    return {"estimate": estimate, "std_error": error, **ends}
 
 
 def _omega(
-    covariances: Floats, battery: _Battery, conf_level: float
+    covariances: Floats, battery: Battery, conf_level: float
 ) -> tuple[dict[str, float], Floats, tuple[Finding, ...]]:
     try:
         model = fit_one_factor(covariances * (battery.n - 1) / battery.n, battery.n)
@@ -438,7 +319,7 @@ def _omega(
     return {"estimate": estimate, "std_error": error, **ends}, loadings, _misfit(model, battery)
 
 
-def _misfit(model: OneFactor, battery: _Battery) -> tuple[Finding, ...]:
+def _misfit(model: OneFactor, battery: Battery) -> tuple[Finding, ...]:
     df = battery.k * (battery.k - 3) // 2
     if df == 0:
         return ()
@@ -454,14 +335,15 @@ def _misfit(model: OneFactor, battery: _Battery) -> tuple[Finding, ...]:
 
 
 def _spearman_brown(covariances: Floats, n: int, conf_level: float) -> dict[str, float]:
-    r = _correlations(covariances)[:1, 1]
+    r = correlations_of(covariances)[:1, 1]
     low, high = correlation_interval(r, np.array([n]), conf_level)
     stepped = {"estimate": r, "conf_low": low, "conf_high": high}
     with np.errstate(divide="ignore"):
         return {name: float((2 * value / (1 + value))[0]) for name, value in stepped.items()}
 
 
-def _findings(battery: _Battery, rows: pd.DataFrame) -> tuple[Finding, ...]:
+def battery_findings(battery: Battery, rows: pd.DataFrame) -> tuple[Finding, ...]:
+    """Say that respondents are few or items weak."""
     found = []
     weak = rows[~(rows["item_rest"] >= WEAK_ITEM)]
     if battery.n_complete < FEW:
@@ -474,8 +356,8 @@ def _findings(battery: _Battery, rows: pd.DataFrame) -> tuple[Finding, ...]:
     return tuple(found)
 
 
-def _contradiction(battery: _Battery, covariances: Floats) -> tuple[Finding, ...]:
-    if np.linalg.eigvalsh(_correlations(covariances))[0] > -ROUNDING:
+def _contradiction(battery: Battery, covariances: Floats) -> tuple[Finding, ...]:
+    if np.linalg.eigvalsh(correlations_of(covariances))[0] > -ROUNDING:
         return ()
     text = (
         f"{battery.title}: the pairwise covariances contradict each other, because different people skipped different "

@@ -1,0 +1,171 @@
+"""Which items belong to which factor, and the answers to them: what factor models of several scales begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from smstudy.display.prose import join_words
+from smstudy.errors import CodebookError, DataError, did_you_mean
+from smstudy.privacy import Privacy
+from smstudy.scales.scoring import items_of, scales_of
+from smstudy.survey.codebook import Scale
+from smstudy.survey.dataset import Data, Survey, privacy_of
+
+Factors = Mapping[str, Sequence[str]]
+LEAST = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """Items of several factors.
+
+    Attributes
+    ----------
+    answers : DataFrame, shape (n respondents, p items)
+        Reversed items turned round, every item once.
+    factors : mapping of str to tuple of str
+        Items of each factor.
+    turned : tuple of str
+        Items that were turned round.
+    labels : mapping of str to str
+        Words for items and factors.
+    privacy : Privacy
+        The policy.
+    """
+
+    answers: pd.DataFrame = field(repr=False)
+    factors: Mapping[str, tuple[str, ...]]
+    turned: tuple[str, ...]
+    labels: Mapping[str, str]
+    privacy: Privacy
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Items, in the order of the factors."""
+        return tuple(self.answers.columns)
+
+    def complete(self) -> NDArray[np.float64]:
+        """The answers of those who answered every item.
+
+        Raises
+        ------
+        DataError
+            If there are fewer than 3 of them.
+        """
+        values = self.answers.to_numpy(float)
+        kept = values[~np.isnan(values).any(axis=1)]
+        if len(kept) < LEAST:
+            raise DataError(
+                f"Fewer than {LEAST} respondents answered all {len(self.names)} items. Leave out items that many "
+                'skipped, or use estimator="FIML".'
+            )
+        return kept
+
+
+def measured(items: Data, factors: Factors | Sequence[str] | None = None) -> Measured:
+    """Take the items of factors from a frame, or of scales from a survey, whose codebook says what to turn round.
+
+    Parameters
+    ----------
+    items : DataFrame or Survey
+        Answers.
+    factors : mapping of str to sequence of str, or sequence of str
+        Items of each factor; for a survey also names of scales, and if left out all scales of the codebook.
+
+    Raises
+    ------
+    DataError, CodebookError
+        If a factor has fewer than two items, an item or a scale is not there, holds text or no answers, or stands in
+        two scales without being named in both on purpose.
+    """
+    if isinstance(items, Survey):
+        chosen = _named(factors) if isinstance(factors, Mapping) else _scales(items, factors)
+        turned = tuple(each for each in _each(chosen) if items.codebook.variable(each).reverse)
+        answers, labels = _from_survey(items, chosen), _labels(items, turned)
+    elif isinstance(factors, Mapping):
+        chosen, turned, labels = _named(factors), (), {}
+        answers = _from_frame(items, chosen)
+    else:
+        raise DataError('A table does not say which items belong together. Name them: factors={"trust": ["t1", "t2"]}.')
+    _refuse_empty(answers)
+    return Measured(answers=answers, factors=chosen, turned=turned, labels=labels, privacy=privacy_of(items))
+
+
+def _named(factors: Factors) -> dict[str, tuple[str, ...]]:
+    if not factors:
+        raise DataError("There is no factor. Name at least one with its items.")
+    chosen = {}
+    for name, members in factors.items():
+        if isinstance(members, str):
+            raise DataError(f'Factor "{name}": give a list of items, such as ["{members}"].')
+        chosen[str(name)] = tuple(str(member) for member in members)
+        if len(set(chosen[str(name)])) < len(chosen[str(name)]):
+            raise DataError(f'Factor "{name}" names an item twice. Name every item once.')
+        if len(chosen[str(name)]) < 2:
+            raise DataError(f'Factor "{name}" needs two items or more. Add items, or leave it out.')
+    clash = sorted(set(chosen) & set(_each(chosen)))
+    if clash:
+        raise DataError(f"{join_words(clash)} is the name of a factor and of an item. Name the factor otherwise.")
+    return chosen
+
+
+def _each(factors: Mapping[str, Sequence[str]]) -> list[str]:
+    return list(dict.fromkeys(item for members in factors.values() for item in members))
+
+
+def _scales(survey: Survey, names: Sequence[str] | str | None) -> dict[str, tuple[str, ...]]:
+    chosen = {scale.name: tuple(scale.items) for scale in scales_of(survey, names)}
+    where = pd.Series([item for members in chosen.values() for item in members]).value_counts()
+    twice = sorted(where.index[where > 1])
+    if twice:
+        raise CodebookError(
+            f"{join_words(twice)} belongs to two of the scales, so they cannot be told apart. Name the scales that go "
+            "together, or say on purpose which items measure what: factors={...}."
+        )
+    return _named(chosen)
+
+
+def _from_survey(survey: Survey, factors: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
+    """Items turned round as the codebook says, through scales made for the purpose."""
+    scales = tuple(Scale(name=name, items=members) for name, members in factors.items())
+    book = survey.codebook.model_copy(update={"scales": scales})
+    with_scales = Survey(answers=survey.answers, codebook=book, missing=survey.missing, privacy=survey.privacy)
+    frames = [items_of(with_scales, name) for name in factors]
+    together = pd.concat(frames, axis=1)
+    return together.loc[:, ~together.columns.duplicated()]
+
+
+def _from_frame(frame: pd.DataFrame, factors: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
+    columns = {str(name): name for name in frame.columns}
+    if not frame.columns.is_unique:
+        raise DataError("Two items have the same name. Give every item its own.")
+    for name in _each(factors):
+        if name not in columns:
+            raise DataError(f'There is no item "{name}". {did_you_mean(name, columns)}')
+    taken = frame[[columns[name] for name in _each(factors)]].set_axis(_each(factors), axis=1)
+    text = [name for name in taken if not pd.api.types.is_numeric_dtype(taken[name])]
+    if text:
+        raise DataError(f"{join_words(text)} hold no numbers. Recode the answers into numbers first.")
+    numbers = taken.astype(float)
+    if np.isinf(numbers.to_numpy()).any():
+        raise DataError("An answer is infinite. Set it to missing first.")
+    return numbers
+
+
+def _labels(survey: Survey, turned: Sequence[str]) -> dict[str, str]:
+    words = survey.codebook.labels
+    return {**words, **{name: f"{words[name]} (turned round)" for name in turned}}
+
+
+def _refuse_empty(answers: pd.DataFrame) -> None:
+    empty = [name for name in answers if answers[name].isna().all()]
+    if empty:
+        raise DataError(f"Nobody answered {join_words(empty)}. Check the export, or leave it out.")
+    constant = [name for name in answers if answers[name].nunique() == 1]
+    if constant:
+        raise DataError(f"Everybody gave the same answer to {join_words(constant)}. Leave it out.")

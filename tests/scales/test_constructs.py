@@ -1,0 +1,110 @@
+"""A page per construct."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from smstudy.errors import CodebookError
+from smstudy.scales.constructs import CANNOT_TELL, FITS, UNFIT, constructs
+from smstudy.scales.reliability import cronbach_alpha
+from smstudy.survey.codebook import Codebook
+from smstudy.survey.dataset import Survey
+
+AGREE = [{"value": str(code), "label": f"answer {code}"} for code in range(1, 6)]
+BLANK = pd.DataFrame(columns=["row", "variable", "reason"])
+
+
+def survey_of(answers: pd.DataFrame, reverse: str = "") -> Survey:
+    items = [
+        {"name": name, "title": f"Statement {name}", "kind": "item", "categories": AGREE, "reverse": name == reverse}
+        for name in answers
+    ]
+    scale = {"name": "trust", "title": "Trust", "items": list(answers)}
+    book = Codebook.model_validate({"title": "T", "variables": items, "scales": [scale]})
+    return Survey(answers=answers, codebook=book, missing=BLANK)
+
+
+def drawn(n: int, loadings: tuple[float, ...], seed: int = 1) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    factor = rng.normal(size=(n, 1))
+    weights = np.array(loadings)
+    answers = factor * weights + rng.normal(size=(n, len(weights))) * np.sqrt(1 - weights**2)
+    codes = np.clip(np.round(3 + answers), 1, 5)
+    return pd.DataFrame(codes, columns=list("abcdefgh")[: len(loadings)])
+
+
+def page(answers: pd.DataFrame, **more):
+    return constructs(survey_of(answers, **more))["trust"]
+
+
+def test_items_of_one_thing_fit_and_one_of_another_does_not():
+    rows = page(drawn(500, (0.8, 0.8, 0.8, 0.0))).tidy().set_index("term")
+    assert rows["verdict"].tolist() == [FITS, FITS, FITS, UNFIT]
+    assert "changes the score" in rows.loc["d", "reason"]
+    assert "Keep it" in rows.loc["a", "reason"]
+
+
+def test_nobody_can_tell_of_a_middling_item_in_a_small_survey():
+    assert CANNOT_TELL in page(drawn(40, (0.8, 0.8, 0.8, 0.4))).tidy()["verdict"].tolist()
+
+
+def test_the_score_without_an_item_correlates_as_counted_by_hand():
+    answers = drawn(200, (0.7, 0.6, 0.8, 0.5, 0.9))
+    rows = page(answers).tidy().set_index("term")
+    for name in answers:
+        short = answers.drop(columns=name)
+        by_hand = np.corrcoef(answers.sum(axis=1), short.sum(axis=1))[0, 1]
+        assert rows.loc[name, "score_without"] == pytest.approx(by_hand, abs=1e-12)  # rounding of 200 sums
+        moved = short.mean(axis=1).mean() - answers.mean(axis=1).mean()
+        assert rows.loc[name, "difference"] == pytest.approx(moved, abs=1e-12)  # the same
+
+
+def test_numbers_are_those_of_cronbach_alpha():
+    answers = drawn(150, (0.7, 0.6, 0.8))
+    made, alpha = page(answers), cronbach_alpha(answers)
+    assert made.glance()["alpha"] == alpha.estimate and made.glance()["conf_low"] == alpha.conf_low
+    assert made.tidy()["alpha_without"].tolist() == alpha.tidy()["alpha_without"].tolist()
+
+
+def test_a_reversed_item_is_said_to_be_turned_round():
+    answers = drawn(150, (0.7, 0.6, 0.8))
+    answers["b"] = 6 - answers["b"]
+    rows = page(answers, reverse="b").tidy().set_index("term")
+    assert "turned round" in rows.loc["b", "reason"] and "turned round" not in rows.loc["a", "reason"]
+
+
+def test_mean_and_spread_are_hidden_where_they_would_tell_a_hidden_count():
+    answers = drawn(300, (0.7, 0.6, 0.8)).clip(2, 4)
+    answers.loc[:2, "b"] = 5
+    made = page(answers)
+    shown = made.shown().set_index("term")
+    assert made.answers.shown().query("term == 'b'")["n"].isna().any()
+    assert shown.loc["b", ["n", "mean", "std_dev", "difference"]].isna().all() and shown["item_rest"].notna().all()
+    assert shown.loc[["a", "c"], ["n", "mean", "std_dev"]].notna().all(axis=None)
+    assert "hidden" in made.to_text() and "mean differs" not in made.to_text()
+
+
+def test_of_two_items_none_can_go():
+    rows = page(drawn(150, (0.7, 0.8))).tidy()
+    assert set(rows["reason"]) == {"With two statements neither can go."}
+    assert rows["score_without"].isna().all()
+
+
+def test_a_scale_that_cannot_be_judged_keeps_its_page_with_the_reason():
+    made = page(drawn(100, (0.7, 0.8, 0.7)).assign(b=3.0))
+    assert made.tidy().empty and made.glance()["verdict"] == "cannot tell"
+    assert [finding.name for finding in made.findings] == ["cronbach_alpha_refused"]
+    assert "answer 3" in made.alt_text()
+
+
+def test_a_name_that_is_no_scale_is_refused():
+    with pytest.raises(CodebookError):
+        constructs(survey_of(drawn(50, (0.7, 0.8))), ["trsut"])
+
+
+def test_pages_are_shown_one_after_the_other():
+    pages = constructs(survey_of(drawn(100, (0.7, 0.8, 0.7))))
+    assert list(pages) == ["trust"] and len(pages) == 1
+    assert pages._repr_html_() == pages["trust"].to_html() and repr(pages) == pages["trust"].to_text()

@@ -1,0 +1,99 @@
+"""Laws of common_method(): a planted method is found, its absence is never claimed, and what it refuses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from smstudy.errors import DataError
+from smstudy.scales.method_variance import CommonMethod, common_method
+from smstudy.vocabulary import GLANCE, TIDY
+
+LOADINGS = np.array([0.8, 0.7, 0.6, 0.5])
+TWO = {"one": list("abcd"), "two": list("efgh")}
+WITH_MARKER = {**TWO, "color": list("wxyz")}
+
+
+def planted(n: int = 800, seed: int = 1, method: float = 0.5, marker: float = 0.8) -> pd.DataFrame:
+    """Two uncorrelated traits, a method behind their eight items, and a marker that loads on the method."""
+    rng = np.random.default_rng(seed)
+    shared = rng.standard_normal((n, 1))
+    items = np.repeat(rng.standard_normal((n, 2)), 4, axis=1) * np.tile(LOADINGS, 2) + method * shared
+    own = marker * shared + np.sqrt(1 - marker**2) * rng.standard_normal((n, 1))
+    both = np.hstack([items, np.repeat(own, 4, axis=1) * LOADINGS]) + 0.6 * rng.standard_normal((n, 12))
+    return pd.DataFrame(both, columns=list("abcdefghwxyz"))
+
+
+def row(result: CommonMethod, check: str) -> pd.Series:
+    return result.tidy().set_index("check").loc[check]
+
+
+def test_a_planted_method_gives_a_sign_everywhere() -> None:
+    result = common_method(planted(), WITH_MARKER, marker="color")
+    assert result.verdict == "a sign of it"
+    for check in (
+        "Unmeasured method factor",
+        "Marker: same effect on all items",
+        "Marker: bias of correlations of factors",
+    ):
+        assert row(result, check)["verdict"] == "a sign of it"
+    assert row(result, "Marker: partial correlations of scores")["verdict"] == "a sign of it"
+
+
+def test_no_method_is_never_said_to_be_absent() -> None:
+    result = common_method(planted(method=0.0, seed=4), TWO)
+    assert result.verdict == "cannot tell"
+    assert set(result.tidy()["verdict"]) <= {"cannot tell", "not tested"}
+    assert "not_ruled_out" in {finding.name for finding in result.findings}
+
+
+def test_without_a_marker_it_is_said_that_nothing_was_tested() -> None:
+    assert row(common_method(planted(), TWO), "Marker")["verdict"] == "not tested"
+
+
+def test_harman_is_a_remark_only() -> None:
+    result = common_method(planted(), TWO)
+    assert "harman" in {finding.name for finding in result.findings}
+    assert not result.tidy()["check"].str.contains("Harman").any()
+
+
+def test_the_method_explains_the_correlation_it_made() -> None:
+    """The scores of uncorrelated traits correlate by the method; what they share with the marker takes most of it."""
+    result = common_method(planted(3000), WITH_MARKER, marker="color")
+    assert row(result, "Unmeasured method factor")["difference"] > 0.2
+    assert row(result, "Marker: partial correlations of scores")["difference"] > 0.1
+
+
+def test_a_marker_may_be_one_item() -> None:
+    result = common_method(planted(), TWO, marker="w")
+    assert row(result, "Marker: same effect on all items")["p_value"] < 0.001
+
+
+def test_answers_with_gaps_are_used() -> None:
+    answers = planted(300)
+    answers[np.random.default_rng(1).random(answers.shape) < 0.03] = np.nan
+    assert common_method(answers, TWO).glance()["n"] == 300
+
+
+@pytest.mark.parametrize(
+    ("scales", "marker", "words"),
+    [
+        ({"one": list("abcd")}, None, "two of them or more"),
+        (TWO, "a", "belongs to a scale"),
+        (TWO, "colour", 'no scale or item "colour"'),
+        ({"one": list("abcd"), "two": list("defg")}, None, "d stands in two scales"),
+        ({**TWO, "color": list("wx")}, "two", "two of them or more"),
+    ],
+)
+def test_what_cannot_be_checked_is_refused(scales: dict[str, list[str]], marker: str | None, words: str) -> None:
+    if marker == "two":
+        scales = {name: scales[name] for name in ("one", "two")}
+    with pytest.raises(DataError, match=words):
+        common_method(planted(), scales, marker=marker)
+
+
+def test_columns_come_from_the_vocabulary() -> None:
+    result = common_method(planted(), TWO)
+    assert set(result.tidy()) <= set(TIDY) and set(result.glance()) <= set(GLANCE)
+    assert result.to_html() and result.to_docx().tables

@@ -1,0 +1,121 @@
+"""Laws of test-retest reliability: R's values, special cases, what is kept back, what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import smstudy
+from smstudy.display import rules
+from smstudy.errors import DataError
+from smstudy.result import write_record
+from smstudy.scales.retests import Retest, retest
+from smstudy.vocabulary import GLANCE, TIDY
+
+HERE = Path(__file__).parents[1] / "reference"
+R = json.loads((HERE / "aggregation.json").read_text(encoding="utf-8"))["retest"]
+TRUTH = Path(__file__).parents[2] / "data" / "demo-organization" / "truth.json"
+
+
+def waves(n: int = 60, extra: int = 30, seed: int = 1) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """This wave and the one before: n people in both, as many others as asked in each."""
+    rng = np.random.default_rng(seed)
+    truth = rng.normal(3, 0.8, n)
+    frames = []
+    for wave in range(2):
+        scores = np.append(truth + rng.normal(0, 0.4, n), rng.normal(3, 0.9, extra))
+        people = [*(f"p{i}" for i in range(n)), *(f"w{wave}-{i}" for i in range(extra))]
+        frames.append(pd.DataFrame({"person": people, "use": scores}))
+    return frames[1], frames[0]
+
+
+def row_of(result: Retest) -> pd.Series:
+    return result.tidy().iloc[0]
+
+
+def test_agrees_with_psych_icc() -> None:
+    data = pd.read_csv(HERE / "retest.csv")
+    after, before = (data[["person", name]].rename(columns={name: "use"}) for name in ("after", "before"))
+    row = row_of(retest(after, before, person="person"))
+    for name, place in (("icc_agreement", 0), ("icc_consistency", 1)):
+        found = row[[name, f"{name}_low", f"{name}_high"]].to_numpy(float)
+        np.testing.assert_allclose(found, [R["icc"][place], R["low"][place], R["high"][place]], atol=1e-10)  # 16 digits
+    assert row["measurement_error"] == pytest.approx(R["error"], abs=1e-12)  # closed form
+    assert row["detectable_change"] == pytest.approx(1.959963985 * np.sqrt(2) * R["error"], abs=1e-8)  # nine decimals
+    assert row["n_linked"] == 60
+
+
+def test_the_demo_shows_the_planted_stability() -> None:
+    planted = json.loads(TRUTH.read_text(encoding="utf-8"))["retest_correlation"]["wave_1_to_2"]
+    run = smstudy.open_study("quarterly-pulse")
+    rows = retest(run.survey("clean"), run.previous_survey(), person="panel").tidy().set_index("term")
+    inside = [
+        rows.loc[n, "icc_consistency_low"] < truth < rows.loc[n, "icc_consistency_high"] for n, truth in planted.items()
+    ]
+    assert sum(inside) >= 4  # five intervals on one draw, each missing once in twenty
+    assert abs(rows.loc["concerns", "difference"] + 0.34) < 0.15  # the planted fall, with an error of about .05
+
+
+def test_only_linked_people_count() -> None:
+    after, before = waves()
+    linked = row_of(retest(after.head(60), before.head(60), person="person"))
+    among_others = row_of(retest(after, before, person="person"))
+    pd.testing.assert_series_equal(linked, among_others)
+
+
+def test_a_code_used_twice_links_nobody() -> None:
+    after, before = waves()
+    doubled = pd.concat([after, after.head(20)], ignore_index=True)
+    assert row_of(retest(doubled, before, person="person"))["n_linked"] == 40
+
+
+def test_count_and_shift_are_kept_back_where_they_tell_about_few_others() -> None:
+    after, before = waves(extra=3)
+    row = row_of(retest(after, before, person="person"))
+    assert np.isnan(row["n_linked"]) and np.isnan(row["difference"])
+    assert not np.isnan(row["icc_agreement"])
+
+
+def test_the_reading_is_that_of_the_interval() -> None:
+    row = row_of(retest(*waves(n=20), person="person"))
+    low, high = (rules.RETEST.read(row[name]) for name in ("icc_agreement_low", "icc_agreement_high"))
+    assert low != high and row["reading"] == f"{low} to {high}"
+
+
+def test_the_result_uses_the_vocabulary_and_shows_nobody() -> None:
+    result = retest(*waves(), person="person")
+    assert set(result.tidy()) <= set(TIDY) and set(result.glance()) <= set(GLANCE)
+    assert "p1" not in write_record(result) and "p1" not in repr(result)
+    assert result.plot().get_title(loc="left")
+
+
+# bad input
+
+
+def test_waves_without_common_people_are_refused() -> None:
+    after, before = waves()
+    with pytest.raises(DataError, match="Fewer than 10 respondents are in both waves"):
+        retest(after.assign(person=[f"x{i}" for i in range(len(after))]), before, person="person")
+    with pytest.raises(DataError, match="Fewer than 10"):
+        retest(*waves(n=9), person="person")
+
+
+def test_a_missing_link_or_column_is_refused() -> None:
+    after, before = waves()
+    with pytest.raises(DataError, match='no variable "code"'):
+        retest(after, before, person="code")
+    with pytest.raises(DataError, match="nothing"):
+        retest(after, before, ["nothing"], person="person")
+    with pytest.raises(DataError, match="two of a kind"):
+        retest(smstudy.open_study("quarterly-pulse").survey("clean"), before, person="panel")
+
+
+def test_constant_and_mostly_missing_scores_are_serious_findings() -> None:
+    after, before = (wave.assign(same=3.0, rare=wave["use"].where(wave.index < 5)) for wave in waves())
+    result = retest(after, before, person="person")
+    assert [finding.name for finding in result.findings] == ["scale_refused", "too_few_linked"]
+    assert result.tidy()["reading"].tolist()[1:] == ["refused", "refused"]
