@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import smstudy
 from smstudy.cli import main
 from smstudy.engine.manifest import verify
 from smstudy.engine.schedule import Finished
@@ -51,6 +52,28 @@ def test_the_pulse_recovers_what_was_planted(pulse):
     changes = {row["term"]: row["verdict"] for row in _record(finished.folder, "30-groups/changes")["tidy"]}
     assert [term for term, verdict in changes.items() if verdict == "changed"] == ["concerns"]
     assert _record(finished.folder, "50-segments/choice")["glance"]["k"] == 4
+
+
+def test_the_pulse_recovers_how_the_scales_were_made(pulse):
+    truth = json.loads((ROOT / "data" / "demo-organization" / "truth.json").read_text(encoding="utf-8"))
+    run = pulse[1].folder
+    scales = list(truth["icc1"])
+    pages = [_record(run, f"20-scales/constructs-{scale}") for scale in scales]
+    assert {row["verdict"] for page in pages for row in page["tidy"]} == {"fits"}
+    assert _record(run, "20-scales/model")["glance"]["cfi"] > 0.95
+    assert "not shown to be two things" not in {r["verdict"] for r in _record(run, "20-scales/validity")["tidy"]}
+    averaging = {row["term"]: row for row in _record(run, "20-scales/averaging")["tidy"]}
+    assert all(averaging[s]["icc_1_low"] < truth["icc1"][s] < averaging[s]["icc_1_high"] for s in scales)
+    assert _record(run, "20-scales/invariance")["glance"]["verdict"] == "means: allowed"
+
+
+def test_ordinal_loadings_of_the_pulse_are_those_planted():
+    truth = json.loads((ROOT / "data" / "demo-organization" / "truth.json").read_text(encoding="utf-8"))
+    loadings = smstudy.confirm(smstudy.open_study("quarterly-pulse").survey("clean"), estimator="WLSMV").tidy()
+    loadings = loadings[loadings["parameter"] == "loading"]
+    planted = truth["planted"]["loading"]
+    held = loadings["conf_low"].lt(planted) & loadings["conf_high"].gt(planted)
+    assert held.sum() >= 16  # of 20 intervals of 95 %, fewer than 16 hold with probability 0.0003
 
 
 def test_the_run_is_complete_and_verified(pulse):
@@ -102,10 +125,43 @@ def test_wikipedia_at_work(tmp_path, capsys):
         r["term"] for r in _record(run, "20-scales/reliability")["tidy"] if r["alpha"] is not None and r["alpha"] < 0.6
     }
     assert {"ease", "visibility"} <= weak
+    assert "correlation beyond 1" in _record(run, "20-scales/model")["tidy"][0]["reason"]
+    assert "no previous wave" in _record(run, "20-scales/invariance")["tidy"][0]["reason"]
     found = json.dumps(_record(run, "10-quality/flow")) + (run / "report.html").read_text(encoding="utf-8")
     assert "code 6" in found and "code 7" in found
     verdicts = {row["term"]: row["verdict"] for row in _record(run, "90-summary/verdicts")["tidy"]}
     assert verdicts["H1"] == "supported"
+
+
+PERSONALITY = {"agreeable": "A1- A2 A3 A4 A5", "conscientious": "C1 C2 C3 C4- C5-", "extravert": "E1- E2- E3 E4 E5",
+               "neurotic": "N1 N2 N3 N4 N5", "open": "O1 O2- O3 O4 O5-"}  # fmt: skip
+
+
+def test_the_notebook_on_scales_runs_on_the_big_five(tmp_path):
+    keys = {scale: items.split() for scale, items in PERSONALITY.items()}
+    answers = ", ".join(f'{{value: "{code}", label: answer {code}}}' for code in range(1, 7))
+    variables = [
+        f"  - {{name: {key[:2]}, title: Statement {key}, kind: item, categories: six, "
+        f"reverse: {str('-' in key).lower()}}}"
+        for items in keys.values()
+        for key in items
+    ]
+    scales = [
+        f"  - {{name: {scale}, title: {scale.title()}, items: [{', '.join(key[:2] for key in items)}]}}"
+        for scale, items in keys.items()
+    ]
+    book = ["title: Big Five", "answer_scales:", f"  six: [{answers}]", "variables:", *variables, "scales:", *scales]
+    study = ["title: Big Five", "question: What holds?", "organization: SAPA", 'wave: "1"', "waves:",
+             '  "1": {file: bfi.csv}', "notebooks:", "  - {name: 20-scales}"]  # fmt: skip
+    shutil.copy(ROOT / "tests" / "reference" / "bfi.csv", tmp_path)
+    (tmp_path / "codebook.yml").write_text("\n".join(book), encoding="utf-8")
+    (tmp_path / "study.yml").write_text("\n".join(study), encoding="utf-8")
+    run = run_study(str(tmp_path)).folder
+    alphas = {row["term"]: row["alpha"] for row in _record(run, "20-scales/reliability")["tidy"]}
+    assert min(alphas, key=alphas.get) == "open" and alphas["neurotic"] > 0.8
+    pairs = _record(run, "20-scales/validity")["tidy"]
+    assert {row["verdict"] for row in pairs} == {"two things"}
+    assert "no departments" in _record(run, "20-scales/averaging")["tidy"][0]["reason"]
 
 
 @needs_wiki

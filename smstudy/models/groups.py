@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,8 @@ from smstudy.errors import EstimationError
 from smstudy.inference.means import Estimate, mean_interval, overlapping_change
 from smstudy.inference.multiplicity import benjamini_hochberg
 from smstudy.privacy import Privacy
-from smstudy.result import Finding, Poolable, Result
+from smstudy.result import Finding, Poolable, Refusal, Result
+from smstudy.scales.invariances import ALLOWED, NOT_ALLOWED, Gate, Invariance
 from smstudy.survey.closing import moved_groups
 from smstudy.survey.dataset import Survey, need_survey
 from smstudy.survey.disclosure import NO_GROUP, group_names, hidden_groups, protect
@@ -126,7 +127,13 @@ def by_group(survey: Survey, scores: Sequence[str], unit: str) -> GroupScores:
 
 
 def changes(
-    survey: Survey, previous: Survey | None, scores: Sequence[str], *, person: str = "", unit: str = ""
+    survey: Survey,
+    previous: Survey | None,
+    scores: Sequence[str],
+    *,
+    person: str = "",
+    unit: str = "",
+    comparable: Invariance | Refusal | None = None,
 ) -> WaveChanges:
     """Estimate what changed since the previous wave.
 
@@ -140,12 +147,15 @@ def changes(
         Variable that is the same for a person in both waves; without it all respondents count as different people.
     unit : str, optional
         Give one row per group of this variable instead of one for everybody.
+    comparable : Invariance or Refusal, optional
+        What `invariance()` said of the two waves.
 
     Returns
     -------
     WaveChanges
         The change with its interval; verdict `changed` if p, corrected over all rows shown (Benjamini &
-        Hochberg 1995), is below .05, else `cannot tell`.
+        Hochberg 1995), is below .05, else `cannot tell`. It is `cannot tell` as well where `comparable` does not allow
+        to compare the means; where it cannot tell, a finding says so.
 
     References
     ----------
@@ -163,18 +173,30 @@ def changes(
         closed = moved_groups(survey, previous, unit, person, hidden=closed) if person else closed
         rows, findings = _protected(rows, closed, survey.privacy)
     rows["p_adjusted"] = benjamini_hochberg(rows["p_value"].to_numpy(float))
-    rows["verdict"] = [CHANGED if p < 1 - LEVEL else CANNOT_TELL for p in rows["p_adjusted"]]
+    gates = {name: gate for name, gate in getattr(comparable, "gates", {}).items() if name in scores}
+    rows["verdict"] = [
+        CHANGED if p < 1 - LEVEL and not (term in gates and gates[term].verdict == NOT_ALLOWED) else CANNOT_TELL
+        for p, term in zip(rows["p_adjusted"], rows["term"], strict=True)
+    ]
     return WaveChanges(
         title=_title(survey, previous, scores, unit),
         note=(
             "Respondents of both waves count as pairs, the others as they are. Intervals are for each row alone; the "
             "verdict uses p corrected for all rows shown here. Cannot tell is not the same as no change."
         ),
-        findings=(*findings, *_link_finding(survey, previous, person)),
+        findings=(*findings, *_link_finding(survey, previous, person), *_comparability(gates, comparable)),
         labels=survey.codebook.labels,
         privacy=survey.privacy,
         rows=rows,
     )  # fmt: skip
+
+
+def _comparability(gates: Mapping[str, Gate], comparable: Invariance | Refusal | None) -> tuple[Finding, ...]:
+    """What stands in the way of reading a changed mean as a changed opinion."""
+    if isinstance(comparable, Refusal):
+        text = f"Whether the questions mean the same in both waves could not be tested: {comparable.reason}"
+        return (Finding(name="comparability_not_tested", text=text),)
+    return tuple(gate.finding() for gate in gates.values() if gate.verdict != ALLOWED)
 
 
 def _title(survey: Survey, previous: Survey, scores: Sequence[str], unit: str) -> str:

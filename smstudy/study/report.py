@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from smstudy.display import apa, rules, tables
 from smstudy.display.prose import join_words
 from smstudy.engine.manifest import read_manifest
 from smstudy.errors import DisclosureError
 from smstudy.study.definition import Study, read_study
 from smstudy.study.inputs import Inputs
 from smstudy.study.ledger import FILE, KEY
+from smstudy.study.wording import sentence_instead, table_of, words_below
 from smstudy.survey.auditing import Audit, audit
 from smstudy.survey.codebook import read_codebook
 from smstudy.survey.exports import read_export
@@ -39,58 +39,10 @@ SECTIONS = {
     "50-segments": ("Kinds of respondents", "Whether people fall into groups, and who is in them."),
 }
 SUMMARY = "90-summary"
-# Columns the page shows of a kind of result, in words for readers who are no statisticians; the files hold all of them.
-COLUMNS = {
-    "Cleaning": {
-        "reason": "Reason to leave answers out", "n_before": "People before", "n_removed": "Left out",
-        "n_after": "People after",
-    },
-    "Response": {"group": "Department", "n_frame": "People", "n": "Answered", "response": "Share"},
-    "ReliabilityTable": {
-        "term": "Scale", "n_items": "Statements", "alpha": "Reliability (alpha)", "alpha_low": "95% interval",
-        "reading": "In words",
-    },
-    "Reliability": {
-        "term": "Statement", "n": "Answers", "mean": "Mean", "item_rest": "Goes with the others (r)",
-        "missing_share": "Missing",
-    },
-    "Scores": {
-        "term": "Scale", "n_items": "Statements", "n": "People", "mean": "Mean", "std_dev": "Spread (SD)",
-        "minimum": "Lowest possible", "maximum": "Highest possible",
-    },
-    "WaveChanges": {
-        "term": "Score", "group": "Group", "n_previous": "People before", "n": "People now", "previous": "Mean before",
-        "mean": "Mean now", "difference": "Change", "conf_low": "95% interval", "verdict": "Verdict",
-    },
-    "Regression": {
-        "term": "Driver", "estimate": "Points of the outcome per point", "conf_low": "95% interval",
-        "reading": "In words",
-    },
-    "GroupChoice": {"k": "Groups tried", "stability": "Stability (1: always the same)", "verdict": "Verdict"},
-    "Segmentation": {"segment": "Kind", "n": "People", "share": "Share", "conf_low": "95% interval"},
-    "Sensitivity": {
-        "term": "Score", "estimate": "Mean of everybody", "estimate_without": "Without the flagged",
-        "difference": "Change", "verdict": "Verdict",
-    },
-    "WeightedMeans": {
-        "term": "Score", "group": "Group", "estimate": "Weighted mean", "conf_low": "95% interval",
-        "unweighted": "Without weights",
-    },
-    "Distribution": {"term": "Question", "answer": "Answer", "n": "People", "share": "Share"},
-}  # fmt: skip
 # Kinds of result that stand at the end of the page, beside what was hidden.
 ABOUT_PROTECTION = ("ProtectionSheet", "Audit")
 # Kinds of result for those who work with the data: in the notebooks and files of the run, not on the page.
 FOR_ANALYSTS = ("DefectReport", "PooledResult", "QualityCard", "MissingPatterns", "NonResponse", "Weights")
-# Rows of a model that answer nobody's question; the files hold them.
-TECHNICAL_ROWS = ("Constant",)
-EMPTY = {
-    "Cleaning": "The study has no cleaning rules, so nobody was left out.",
-    "WaveChanges": "There is no previous wave to compare with.",
-}
-NOTHING = "There is nothing to show here."
-ALL_HIDDEN = "Everything in this table is hidden, because each row would tell about few people."
-ONE_KIND = "No number of groups held, so everybody counts as one group and there are no kinds to tell apart."
 # What the verdicts on hypotheses mean; `smstudy.study.hypotheses.decide` is the rule.
 DECISION = (
     "Supported: the whole interval lies on the expected side of zero, and the number is at least the smallest effect "
@@ -103,13 +55,6 @@ DECISION_MANY = (
     "Where a table is corrected for its comparisons, as changes between waves are, the verdict is too; nothing is "
     "corrected for the number of statements here."
 )
-# What a reader of the page must know to read a table in which something is hidden.
-BELOW_HIDDEN = {
-    "Cleaning": "Steps with few people are hidden and stand together in the last row. People before and after follow "
-    "the rows shown, so they are not in the order of the steps.",
-}
-PARTS_AS_SHARES = ("response", "item_missing", "careless")
-CANNOT_TELL, NOT_KNOWN = "cannot tell", "not known"
 SUPPRESSED = ("_hidden", "_pooled")
 SHORTEST_SECRET = 12
 
@@ -265,181 +210,11 @@ def _block(figures: Path, name: str, record: Mapping[str, object]) -> Block:
     if image.is_file():
         picture = f"data:image/svg+xml;base64,{base64.b64encode(image.read_bytes()).decode()}"
         alt = words.read_text(encoding="utf-8").strip()
-    table = OWN_TABLES.get(record["kind"], _plain_table)(record)
+    table = table_of(record)
     return Block(
-        name=name, record=record, table=table, instead=_instead(record, table), below=_below(record), picture=picture,
-        alt=alt,
+        name=name, record=record, table=table, instead=sentence_instead(record, table), below=words_below(record),
+        picture=picture, alt=alt,
     )  # fmt: skip
-
-
-def _instead(record: Mapping[str, object], table: Mapping[str, object]) -> str:
-    """One sentence in the place of a table that would tell nothing; empty if it tells something."""
-    rows = record["tidy"]
-    if not rows or not table["rows"]:
-        return EMPTY.get(record["kind"], NOTHING)
-    if all(row.get("hidden") for row in rows):
-        return ALL_HIDDEN
-    return ONE_KIND if record["kind"] == "Segmentation" and len(rows) == 1 else ""
-
-
-def _below(record: Mapping[str, object]) -> str:
-    """What to know beside a table: how its words come about, and what hiding does to it."""
-    kind, rows = record["kind"], record["tidy"]
-    hidden = BELOW_HIDDEN.get(kind, "") if any(row.get("hidden") for row in rows) else ""
-    return " ".join(filter(None, (BELOW[kind](rows) if kind in BELOW else "", hidden)))
-
-
-def _plain_table(record: Mapping[str, object]) -> Mapping[str, object]:
-    """Keep the columns of `COLUMNS` under their plain headings, without those that say the same in every row."""
-    table, wanted = record["table"], COLUMNS.get(record["kind"], {})
-    table = {**table, "rows": [row for row in table["rows"] if row[0] not in TECHNICAL_ROWS]}
-    names = [name for name in record["layout"] if name != tables.HIDDEN and name not in tables.INTERVALS.values()]
-    if not wanted or len(names) != len(table["headings"]):
-        return table
-    rows = table["rows"]
-    same = {name for i, name in enumerate(names) if len(rows) > 1 and len({row[i] for row in rows}) == 1}
-    kept = [i for i, name in enumerate(names) if name in wanted and not (name in ("term", "group") and name in same)]
-    return {
-        **table,
-        "headings": [wanted[names[i]] for i in kept],
-        "numeric": [table["numeric"][i] for i in kept],
-        "rows": [[row[i] for i in kept] for row in rows],
-    }
-
-
-def _grid(record: Mapping[str, object]) -> Mapping[str, object]:
-    """Lay a profile out with one row a score and one column a segment; in brackets the distance from everybody."""
-    labels, rows = record["labels"], record["tidy"]
-    segments = list(dict.fromkeys(row["segment"] for row in rows))
-    cells = {(row["term"], row["segment"]): _profile_cell(row) for row in rows}
-    terms = list(dict.fromkeys(row["term"] for row in rows))
-    return {
-        **record["table"],
-        "headings": ["Score", *(labels.get(name, name) for name in segments)],
-        "numeric": [False, *(True for _ in segments)],
-        "rows": [[labels.get(term, term), *(cells.get((term, s), apa.EMPTY) for s in segments)] for term in terms],
-    }
-
-
-def _profile_cell(row: Mapping[str, object]) -> str:
-    if row["mean"] is None:
-        return tables.HIDDEN
-    sign = "+" if row["std_mean"] > 0 else ""
-    return f"{apa.write('mean', row['mean'])} ({sign}{apa.write('std_mean', row['std_mean'])} SD)"
-
-
-def _graded(record: Mapping[str, object]) -> Mapping[str, object]:
-    """Write each part of the grade in its own unit, and in words what is not known."""
-    rows = [[record["labels"].get(row["term"], row["term"]), _part(row), _grade(row)] for row in record["tidy"]]
-    return {
-        **record["table"], "headings": ["Part", "Value", "Grade"], "numeric": [False, False, False], "rows": rows,
-    }  # fmt: skip
-
-
-def _part(row: Mapping[str, object]) -> str:
-    term, value = row["term"], row["estimate"]
-    if term == "overall":
-        return "from the parts above"
-    if value is None:
-        return NOT_KNOWN if row["reading"] == CANNOT_TELL else tables.HIDDEN
-    if term in PARTS_AS_SHARES:
-        return apa.share(value)
-    if term == "burden":
-        return f"{apa.number(value, 1)} minutes"
-    return f"{apa.count(value)}: {row['reason'].partition(';')[0]}" if value else "none"
-
-
-def _grade(row: Mapping[str, object]) -> str:
-    """The grade, or the reason why there is none."""
-    return row["reason"] if row["reason"].startswith(CANNOT_TELL) else row["reading"]
-
-
-def _by_treatment(record: Mapping[str, object]) -> Mapping[str, object]:
-    """One row for all columns of the export that are treated alike."""
-    alike: dict[tuple[str, str], list[str]] = {}
-    for row in record["tidy"]:
-        alike.setdefault((row["action"], row["reason"]), []).append(row["term"])
-    return {
-        **record["table"],
-        "headings": ["What is done", "Why", "Columns of the export"],
-        "numeric": [False, False, False],
-        "rows": [[action, reason, ", ".join(columns)] for (action, reason), columns in alike.items()],
-    }
-
-
-OWN_TABLES: dict[str, Callable[[Mapping[str, object]], Mapping[str, object]]] = {
-    "Profile": _grid,
-    "QualityGrade": _graded,
-    "ProtectionSheet": _by_treatment,
-}
-
-
-def _yardstick(rule: rules.Rule) -> str:
-    """A rule in words: from which number on which word."""
-    steps = [f"{word} from {apa.bounded(cut)}" for cut, word in zip(rule.cuts, rule.words[1:], strict=True)]
-    return f"{rule.words[0]} below {apa.bounded(rule.cuts[0])}, {join_words(steps)}"
-
-
-def _about_scales(rows: Sequence[Mapping[str, object]]) -> str:
-    return f"In words: {_yardstick(rules.RELIABILITY)}. These limits are a convention."
-
-
-def _about_drivers(rows: Sequence[Mapping[str, object]]) -> str:
-    unclear = "Direction uncertain: the interval holds zero."
-    if all(row.get("std_estimate") is None for row in rows):
-        return unclear
-    return (
-        f"In words: standard deviations of the outcome per standard deviation of the driver: "
-        f"{_yardstick(rules.STANDARDIZED)}. These limits are a convention. {unclear}"
-    )
-
-
-def _about_changes(rows: Sequence[Mapping[str, object]]) -> str:
-    shown = sum(row.get("p_adjusted") is not None for row in rows)
-    tell = "“Cannot tell” is not “no change”: the data allow both."
-    if shown < 2:
-        return tell
-    return (
-        f"The verdict is corrected for the {shown} comparisons of this table, the interval of a row is not: it can "
-        f"leave out zero where the verdict is “cannot tell”. {tell}"
-    )
-
-
-def _about_choice(rows: Sequence[Mapping[str, object]]) -> str:
-    return (
-        f"Counts: stability of at least {apa.bounded(rules.STABILITY.cuts[1])}, and groups clearer than those found in "
-        "artificial data that have one group only, corrected for all numbers tried."
-    )
-
-
-def _about_profile(rows: Sequence[Mapping[str, object]]) -> str:
-    return (
-        f"In brackets: standard deviations from everybody's mean: {_yardstick(rules.EFFECT)}, up or down. A kind is "
-        "named after its two largest differences."
-    )
-
-
-def _about_sensitivity(rows: Sequence[Mapping[str, object]]) -> str:
-    return (
-        "Stays: the mean without the flagged lies inside the 95% interval of everybody's, and both intervals lie on "
-        "the same side of zero."
-    )
-
-
-def _about_grade(rows: Sequence[Mapping[str, object]]) -> str:
-    return f"A is good, E is poor. Overall: {rows[-1]['reason'].removeprefix(f'{CANNOT_TELL}: ')}."
-
-
-# What a reader must know where the words of a table are.
-BELOW: dict[str, Callable[[Sequence[Mapping[str, object]]], str]] = {
-    "ReliabilityTable": _about_scales,
-    "Regression": _about_drivers,
-    "WaveChanges": _about_changes,
-    "GroupChoice": _about_choice,
-    "Profile": _about_profile,
-    "Sensitivity": _about_sensitivity,
-    "QualityGrade": _about_grade,
-}
 
 
 def _rows(blocks: Sequence[Block], kind: str) -> list[Mapping[str, object]]:

@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 
 from smstudy.display import figures, tables
 from smstudy.errors import StudyError, did_you_mean
 from smstudy.privacy import Privacy
-from smstudy.result import Finding, Result, write_record
+from smstudy.result import Finding, Pages, Result, write_record
 from smstudy.scales.scoring import score
 from smstudy.study import definition
 from smstudy.study.answer import Answer, answer
@@ -37,6 +38,7 @@ from smstudy.survey.response import Response, response_table
 from smstudy.survey.rules import Rule
 from smstudy.survey.weights import Weights, poststratify, rake
 
+Kept = TypeVar("Kept", bound=Result | Pages)
 HANDED_OVER = "SMSTUDY_RUN"
 UNRECOGNIZED = Finding(
     name="respondents_not_recognized",
@@ -224,8 +226,12 @@ class StudyRun:
         few = [finding for finding in self._clean.findings if finding.name == "few_gaps"]
         return replace(self._cleaning, findings=(*self._cleaning.findings, *few))
 
-    def keep(self, name: str, result: Result) -> Result:
-        """Store a result for the report and the next wave, and show it."""
+    def keep(self, name: str, result: Kept) -> Kept:
+        """Store a result, or each of several, for the report and the next wave, and show it."""
+        if isinstance(result, Pages):
+            for page, part in result.items():
+                self.keep(f"{name}-{page}", part)
+            return result
         if not name.replace("_", "").replace("-", "").isalnum():
             raise StudyError(f'"{name}" cannot name a result. Use letters, digits, - and _.')
         if self.output is not None:

@@ -1,5 +1,8 @@
 """Scores of departments and their changes: numbers by hand, and the same groups hidden everywhere."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +11,8 @@ from scipy import stats
 from smstudy.errors import DataError
 from smstudy.inference.means import mean_interval, overlapping_change
 from smstudy.models.groups import CANNOT_TELL, CHANGED, EVERYBODY, by_group, changes
+from smstudy.result import Refusal
+from smstudy.scales.invariances import Gate
 from smstudy.survey.cleaning import NO_GROUP
 from smstudy.survey.codebook import Codebook
 from smstudy.survey.dataset import Survey
@@ -249,3 +254,29 @@ def test_the_survey_is_not_changed():
     data = survey(["A"] * 9 + [None] * 9)
     by_group(data, ["use"], "unit")
     assert data.answers["unit"].isna().sum() == 9
+
+
+def gated(verdict):
+    return SimpleNamespace(gates={"use": Gate(scale="use", verdict=verdict, text=f"Use: {verdict}.")})
+
+
+@pytest.mark.parametrize(
+    ("verdict", "found", "names"),
+    [
+        ("allowed", CHANGED, []),
+        ("cannot tell", CHANGED, ["means_cannot_tell"]),
+        ("not allowed", CANNOT_TELL, ["means_not_allowed"]),
+    ],
+)
+def test_a_change_counts_only_if_the_questions_mean_the_same(verdict, found, names):
+    then, now = survey("A" * 200, wave="1", seed=1), survey("A" * 200, seed=2)
+    now = replace(now, answers=now.answers.assign(use=now.answers["use"] + 1))
+    told = changes(now, then, ["use"], comparable=gated(verdict))
+    assert told.tidy()["verdict"].tolist() == [found]
+    assert [finding.name for finding in told.findings if finding.name.startswith("means")] == names
+
+
+def test_a_refused_test_of_the_questions_is_said():
+    refusal = Refusal(title="t", reason="Too few people.")
+    told = changes(survey("A" * 40), survey("A" * 40, wave="1"), ["use"], comparable=refusal)
+    assert "Too few people." in told.findings[-1].text

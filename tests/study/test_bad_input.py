@@ -332,7 +332,6 @@ def test_a_parameter_that_cannot_be_used_stops_the_run(small, option, code, word
 @pytest.mark.parametrize(
     ("notebook", "parameters", "words"),
     [
-        ("20-scales", "scale: suport", ('"suport"', '"support"')),
         ("30-groups", "scores: [use, usefullness], focus: use", ('"usefullness"', '"usefulness"')),
         ("30-groups", "scores: [use], focus: yse", ('"yse"', '"use"')),
         ("40-drivers", "formula: use ~ suport", ("formula", '"suport"', '"support"')),

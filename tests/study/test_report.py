@@ -21,8 +21,9 @@ from smstudy.study.definition import Hypothesis, Study
 from smstudy.study.hypotheses import decide
 from smstudy.study.inputs import Inputs
 from smstudy.study.ledger import FILE, KEY
-from smstudy.study.report import COLUMNS, publish_report, render_report
+from smstudy.study.report import publish_report, render_report
 from smstudy.study.session import _store
+from smstudy.study.wording import COLUMNS
 from smstudy.survey.codebook import Codebook
 from smstudy.survey.dataset import Survey
 from smstudy.vocabulary import TIDY
@@ -289,6 +290,19 @@ def test_the_grade_card_has_a_unit_or_words_in_every_cell(tmp_path):
         "overall", "from the parts above", "B",
     ]  # fmt: skip
     assert "A is good, E is poor. Overall: second worst of 4 parts." in part
+
+
+def test_the_fit_of_a_factor_model_is_told_in_words_beside_its_picture(tmp_path):
+    fit = {"n": 300, "cfi": 0.97, "rmsea": 0.12, "srmr": 0.03, "tli": 0.5}
+    rows = [{"parameter": "loading", "term": "a", "estimate": 0.7}]
+    part = block_of(with_record(tmp_path, "20-scales", "FactorModel", rows, glance=fit), "FactorModel")
+    cells = re.findall(r"<td.*?>(.*?)</td>", part)
+    assert cells[1::3] == [".97", ".12", ".03"] and cells[2::3] == ["close fit", "poor fit", "close fit"]
+
+
+def test_a_refused_analysis_says_why_on_the_page(tmp_path):
+    rows = [{"reason": "There is no previous wave."}]
+    assert "There is no previous wave." in block_of(with_record(tmp_path, "20-scales", "Refusal", rows), "Refusal")
 
 
 def test_no_hazard_is_said_in_words(tmp_path):
