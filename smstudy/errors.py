@@ -53,13 +53,16 @@ def did_you_mean(name: str, allowed: Iterable[str]) -> str:
 
     >>> did_you_mean("outcom", ["outcome", "min_n"])
     'Did you mean "outcome"?'
+    >>> did_you_mean("OUTCOME", ["outcome", "min_n"])
+    'Did you mean "outcome"?'
     >>> did_you_mean("zzz", ["outcome", "min_n"])
     'Allowed: min_n, outcome.'
     """
     allowed = sorted(allowed)
     if not allowed:
         return "There is none to choose from."
-    close = get_close_matches(name, allowed, n=3, cutoff=0.6)
+    same = [word for word in allowed if word.casefold() == name.casefold()]
+    close = same or get_close_matches(name, allowed, n=3, cutoff=0.6)
     if close:
         return "Did you mean " + " or ".join(f'"{word}"' for word in close) + "?"
     shown = allowed[:20]

@@ -19,6 +19,7 @@ FLOOR_COMMENTS = 10
 COUNTS = ("n", "n_previous", "n_linked")
 ABOUT_NOBODY = ("threshold", "k", "n_items")
 TELLING = ("reading", "verdict")
+OF_A_VERDICT = "reason"  # without a verdict it names a rule, or why an answer is missing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +80,14 @@ class Privacy:
         """Say whether a group of n respondents may be shown; an empty group shows nobody."""
         return n == 0 or n >= self.min_n
 
+    def too_few(self, what: str) -> str:
+        """Say that too few respondents did something, without their number.
+
+        >>> Privacy().too_few("answered all items")
+        'Fewer than 5 respondents answered all items, and nothing is shown for so few.'
+        """
+        return f"Fewer than {self.min_n} respondents {what}, and nothing is shown for so few."
+
     def gate(self, table: pd.DataFrame) -> pd.DataFrame:
         """Blank every number of a row that stands for too few respondents, its count and the words for it included.
 
@@ -110,6 +119,7 @@ class Privacy:
         numbers = [name for name in table.select_dtypes("number") if name not in ABOUT_NOBODY]
         gated = table.astype({name: float for name in numbers})
         gated.loc[closed, numbers] = float("nan")
-        gated.loc[closed, [name for name in TELLING if name in table]] = None
+        told = (*TELLING, OF_A_VERDICT) if "verdict" in table else TELLING
+        gated.loc[closed, [name for name in told if name in table]] = None
         gated["hidden"] = closed
         return gated

@@ -134,8 +134,11 @@ class Result(ABC):
         )
 
     def shown(self) -> pd.DataFrame:
-        """The tidy table after the privacy policy: all that any rendering ever sees."""
-        return self.privacy.gate(self.tidy())
+        """The tidy table after the privacy policy, all rows hidden if `n` in `glance()` is too few."""
+        tidy = self.tidy()
+        if not self.privacy.allows(self.glance().get("n", 0)):
+            tidy = tidy.assign(hidden=True)
+        return self.privacy.gate(tidy)
 
     def layout(self, shown: pd.DataFrame) -> pd.DataFrame:
         """Choose and order the columns a table shows; the default is all of them."""
@@ -280,7 +283,7 @@ def attempt(analysis: Callable[..., Result], *arguments: object, **options: obje
     Examples
     --------
     >>> import smstudy as sm
-    >>> sm.attempt(sm.cronbach_alpha, pd.DataFrame({"a": [1, 2, 3], "b": [1, 1, 1]})).reason
+    >>> sm.attempt(sm.cronbach_alpha, pd.DataFrame({"a": [1, 2, 3, 4, 5], "b": 1})).reason
     'the items: everybody gave the same answer to b. Leave it out.'
     """
     try:

@@ -34,6 +34,7 @@ TIDY: dict[str, Column] = {
     "wave": Column("Wave", "round of the survey", "text"),
     "previous_wave": Column("Previous wave", "round it is compared with", "text"),
     "answer": Column("Answer", "answer as the questionnaire words it", "text"),
+    "means": Column("Means", "whether means of the scale may be compared", "text"),
     "statement": Column("Statement", "hypothesis in words", "text"),
     "verdict": Column("Verdict", "what the data allow to say", "text"),
     "reason": Column("Reason", "why, in words", "text"),

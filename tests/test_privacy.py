@@ -59,6 +59,12 @@ def test_words_for_a_hidden_number_are_hidden_too():
     assert pd.isna(gated["reading"][1]) and pd.isna(gated["verdict"][1])
 
 
+def test_the_reason_of_a_hidden_verdict_is_hidden_and_one_that_names_a_row_stays():
+    why = {"n": [12, 4, 9], "reason": ["u", "v", "w"]}
+    assert Privacy().gate(table(**why, verdict=["x", "y", "z"]))["reason"].isna().tolist() == [False, True, False]
+    assert Privacy().gate(table(**why))["reason"].tolist() == ["u", "v", "w"]
+
+
 def test_cut_offs_are_about_nobody_and_stay():
     gated = Privacy().gate(table(n=[12, 4, 9], threshold=[1.0, 2.0, 3.0], k=[2, 3, 4], share=[0.1, 0.2, 0.3]))
     assert gated["threshold"].tolist() == [1, 2, 3] and gated["k"].tolist() == [2, 3, 4]

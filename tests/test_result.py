@@ -71,6 +71,14 @@ def test_a_glance_about_too_few_is_not_shown():
     assert plain(line={"n": 5}).to_record()["glance"] == {"n": 5}
 
 
+def test_rows_without_a_count_are_hidden_if_the_glance_is_about_too_few():
+    rows = ROWS.drop(columns="n")
+    few = plain(rows=rows, line={"n": 9}, privacy=Privacy(min_n=10))
+    assert few.shown()["hidden"].all() and few.shown()["estimate"].isna().all() and few.drawn().empty
+    assert not any(number in few.to_text() + few.to_csv() + write_record(few) for number in SMALL)
+    assert plain(rows=rows, line={"n": 10}, privacy=Privacy(min_n=10)).shown().equals(rows)
+
+
 def test_only_labels_that_are_used_are_stored():
     assert plain().to_record()["labels"] == {"sup": "Support"}
 

@@ -19,10 +19,15 @@ WORDS = {
     "loadings": "the loading of {row} on {column}",
     "regressions": "the loading of {row} on {column}",
     "factor_covariances": "the covariance of {row} and {column}",
-    "residuals": "the residual (co)variance of {row} and {column}",
+    "residuals": "the residual covariance of {row} and {column}",
     "intercepts": "the intercept of {row}",
     "factor_means": "the mean of {row}",
 }
+ALONE = {"factor_covariances": "the variance of {row}", "residuals": "the residual variance of {row}"}
+
+
+class SearchError(EstimationError):
+    """The search for the parameters did not end in a minimum."""
 
 
 def inverse(information: Floats, structure: Structure) -> Floats:
@@ -47,7 +52,7 @@ def inverse(information: Floats, structure: Structure) -> Floats:
 def refuse_improper(structure: Structure, parameters: Floats, distance: float = 0.0) -> None:
     """Refuse a search that ended at a distance from the minimum, negative variances, and correlations beyond 1."""
     if not distance < LIMIT:
-        raise EstimationError(
+        raise SearchError(
             "The search for the best parameters did not end, so there are no estimates. The model may not fit these "
             "answers at all: try fewer factors, or look at the items one scale at a time."
         )
@@ -100,5 +105,8 @@ def _words(structure: Structure, number: int) -> str:
         if len(cells):
             rows = structure.items if name in ("loadings", "residuals", "intercepts") else structure.factors
             columns = structure.items if name == "residuals" else structure.factors
-            return words.format(row=rows[cells[0][1]], column=columns[min(cells[0][2], len(columns) - 1)])
+            row, column = rows[cells[0][1]], columns[min(cells[0][2], len(columns) - 1)]
+            return (
+                ALONE[name].format(row=row) if name in ALONE and row == column else words.format(row=row, column=column)
+            )
     return "a parameter"

@@ -36,14 +36,14 @@ def item_rests(covariances: Floats) -> Floats:
         return np.where(rest > 0, shared / np.sqrt(variances * rest), np.nan)
 
 
-def feldt_interval(alpha: float, n: int, k: int, conf_level: float = 0.95) -> tuple[float, float]:
+def feldt_interval(alpha: float, n: float, k: int, conf_level: float = 0.95) -> tuple[float, float]:
     """Feldt's interval of alpha for n respondents and k items, as R psych::alpha.ci gives it."""
     tail = (1 - conf_level) / 2
     low, high = (1 - (1 - alpha) * stats.f.ppf(p, n - 1, (n - 1) * (k - 1)) for p in (1 - tail, tail))
     return float(low), float(high)
 
 
-def alpha_error(covariances: Floats, n: int) -> float:
+def alpha_error(covariances: Floats, n: float) -> float:
     """Standard error of alpha if answers are normal.
 
     References

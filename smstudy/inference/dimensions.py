@@ -121,7 +121,7 @@ def parallel_analysis(
     p = len(correlations)
     check_positive_definite(correlations)
     if n <= p:
-        raise EstimationError(f"{n} respondents are too few for {p} items. Collect more answers, or use fewer items.")
+        raise EstimationError(f"{p} items need more than {p} respondents. Collect more answers, or use fewer items.")
     wider = np.ones(p) if widening is None else widening
     components, factors = np.empty((n_draws, p)), np.empty((n_draws, p))
     begin = 0

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from smstudy.errors import EstimationError
 from smstudy.inference.structures import Moments, Structure
 
 Floats = NDArray[np.float64]
@@ -97,3 +98,26 @@ class Fitted:
     def implied(self) -> Moments:
         """Moments that the model implies at the estimates."""
         return self.structure.moments(self.parameters)
+
+
+def scaled_difference(restricted: Fitted, free: Fitted) -> ChiSquare:
+    """Test a model fitted by maximum likelihood against one in which it is nested; scaled where their tests are.
+
+    Raises
+    ------
+    EstimationError
+        If the scale of the difference is not positive.
+
+    References
+    ----------
+    Satorra & Bentler (2001), Psychometrika 66, 507-514. Agrees with R lavaan::lavTestLRT
+    (tests/reference/invariance.R, validity.R, confirmatory.R).
+    """
+    df = restricted.test.df - free.test.df
+    scale = (restricted.test.df * restricted.test.scale - free.test.df * free.test.scale) / df
+    if not scale > 0:
+        raise EstimationError(
+            "The scale of the robust difference test is not positive: there are too few respondents for it. "
+            'Use estimator="ML", or collect more answers.'
+        )
+    return ChiSquare(max(restricted.test.statistic - free.test.statistic, 0.0), df, scale=scale)

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from smstudy.errors import EstimationError
 from smstudy.inference.admissible import inverse
-from smstudy.inference.fitted import ChiSquare, Fitted
+from smstudy.inference.fitted import ChiSquare, Fitted, scaled_difference
 from smstudy.inference.likelihood import Pieces, information, slope
 from smstudy.inference.ordinal_structures import OrdinalFitted, OrdinalMoments, difference_test, with_thresholds
 from smstudy.inference.structures import FIXED, Structure, equated, freed, measurement_model
@@ -200,15 +199,7 @@ def step_difference(restricted: Fitted, free: Fitted) -> ChiSquare:
     """
     if isinstance(restricted, OrdinalFitted):
         return difference_test(restricted, free)
-    df = restricted.test.df - free.test.df
-    fall = max(restricted.test.statistic - free.test.statistic, 0.0)
-    scale = (restricted.test.df * restricted.test.scale - free.test.df * free.test.scale) / df
-    if not scale > 0:
-        raise EstimationError(
-            "The scale of the robust difference test is not positive: there are too few respondents for it. "
-            'Use estimator="ML", or collect more answers.'
-        )
-    return ChiSquare(fall, df, scale=scale)
+    return scaled_difference(restricted, free)
 
 
 def releases(

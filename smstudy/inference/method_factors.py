@@ -7,10 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
-from smstudy.errors import EstimationError
-from smstudy.inference.fitted import Fitted
+from smstudy.inference.fitted import Fitted, scaled_difference
 from smstudy.inference.likelihood import complete_pieces, pieces_of, slope
 from smstudy.inference.standardization import standardize_fit
 from smstudy.inference.structures import FIXED, Matrix, Structure, fixed, freed, measurement_model, with_starts
@@ -95,12 +93,8 @@ def difference(wide: Fitted, narrow: Fitted) -> Difference:
     Satorra & Bentler (2001), Psychometrika 66, 507-514. Agrees with R
     lavaan::lavTestLRT(method = "satorra.bentler.2001") (tests/reference/validity.R).
     """
-    df = narrow.test.df - wide.test.df
-    scale = (narrow.test.df * narrow.test.scale - wide.test.df * wide.test.scale) / df
-    if not scale > 0:
-        raise EstimationError("The two models cannot be compared: the scale of their difference is not positive.")
-    statistic = max((narrow.test.statistic - wide.test.statistic) / scale, 0.0)
-    return Difference(statistic=statistic, df=df, p_value=float(stats.chi2.sf(statistic, df)))
+    test = scaled_difference(narrow, wide)
+    return Difference(statistic=test.corrected, df=test.df, p_value=test.p_value)
 
 
 def method_factor(base: Fitted, fit: Fit, answers: Floats, items: Sequence[str]) -> MethodFactor:

@@ -167,8 +167,8 @@ def refuse_too_rich(structure: Structure, n: int) -> None:
         )
     if n < counted:
         raise EstimationError(
-            f"The model has {counted} parameters but there are only {n} respondents. Use fewer items or factors, or "
-            "collect more answers."
+            f"There are fewer respondents than the model needs, {counted}: one for each of its parameters. Use fewer "
+            "items or factors, or collect more answers."
         )
 
 

@@ -101,6 +101,11 @@ def omega_with_error(found: Polychorics, gamma: Floats, n: int) -> tuple[float, 
         Their covariance over samples, times n, from `asymptotic_covariance`.
     n : int
         Respondents.
+
+    Raises
+    ------
+    EstimationError
+        If one factor would explain more than there is.
     """
     weights = 1 / np.diag(gamma)[int(found.n_thresholds.sum()) :]
     loadings = fit_one_ordinal_factor(found.correlations, weights)
@@ -109,10 +114,27 @@ def omega_with_error(found: Polychorics, gamma: Floats, n: int) -> tuple[float, 
     by_loading = 2 * true.by_correlation @ loadings
     by_pair = by_loading @ _loading_slopes(loadings, found.correlations[found.pairs], weights)
     share = true.total / observed.total
+    if share >= 1:
+        raise EstimationError(
+            "One factor would explain more than all of the variance, so it is not what stands behind these answers. "
+            "Look at a factor analysis: there may be several things, or an item that runs against the others."
+        )
     by_pair = by_pair - share * 2 * observed.by_correlation[found.pairs]
     by_cut = (true.by_threshold - share * observed.by_threshold)[np.isfinite(found.thresholds)]
     slope = np.concatenate([by_cut, by_pair]) / observed.total
     return share, float(np.sqrt(slope @ gamma @ slope / n)), loadings
+
+
+def misfit_of_one(found: Polychorics, gamma: Floats, loadings: Floats, n: int) -> float:
+    """Root mean square of the correlations that one factor leaves over, less what chance adds.
+
+    References
+    ----------
+    Maydeu-Olivares (2017), Psychometrika 82, 533-558: the standardized root mean squared residual without bias.
+    """
+    left = (found.correlations - np.outer(loadings, loadings))[found.pairs]
+    chance = np.diag(gamma)[int(found.n_thresholds.sum()) :] / n
+    return float(np.sqrt(max(np.mean(left**2 - chance), 0.0)))
 
 
 def alpha_with_error(found: Polychorics, gamma: Floats, n: int) -> tuple[float, float]:

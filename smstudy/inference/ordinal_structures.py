@@ -109,6 +109,11 @@ class OrdinalFitted(Fitted):
     moments: Sequence[OrdinalMoments] = field(repr=False)
 
     @property
+    def n_counted(self) -> int:
+        """Parameters, and thresholds that follow the data: what lavaan calls npar."""
+        return _n_counted(self.structure, self.moments)
+
+    @property
     def implied(self) -> Moments:
         """Correlations that the model implies, and means of 0: what `observed` is compared with."""
         moments = self.structure.moments(self.parameters)
@@ -150,8 +155,8 @@ def ordinal_moments(sample: OrdinalSample) -> OrdinalMoments:
     if found.boundary.any():
         one, other = (index[found.boundary][0] for index in found.pairs)
         raise EstimationError(
-            f"The answers to {found.names[one]} and {found.names[other]} go together without exception, so their "
-            "correlation cannot be told from 1. Leave one of them out, or join rare categories."
+            f"No answers to {found.names[one]} and {found.names[other]} contradict a perfect correlation, so it cannot "
+            "be told from 1. Leave one of them out."
         )
     return OrdinalMoments(found, asymptotic_covariance(sample, found))
 
@@ -207,9 +212,9 @@ def fit_wlsmv(structure: Structure, samples: Sequence[OrdinalMoments]) -> Ordina
     Raises
     ------
     EstimationError
-        If groups have different categories, there are more parameters than statistics or respondents (thresholds that
-        follow the data not counted), the parameters are not identified, the search does not end, or the solution is
-        improper (a standardized loading of 1 or more, factors that correlate beyond 1).
+        If groups have different categories, there are more parameters than statistics or, thresholds counted, than
+        respondents, the parameters are not identified, the search does not end, or the solution is improper (a
+        standardized loading of 1 or more, factors that correlate beyond 1).
 
     References
     ----------
@@ -481,13 +486,17 @@ def _refuse_unusable(model: Structure, samples: Sequence[OrdinalMoments], target
             "cannot be fitted (negative degrees of freedom). A factor alone needs three items; give it more items, or "
             "leave out a path."
         )
-    n, places = sum(sample.found.n for sample in samples), model.places["thresholds"]
-    counted = model.n_parameters - len(np.unique(places[places != FIXED]))
-    if n < counted:
+    counted = _n_counted(model, samples)
+    if sum(sample.found.n for sample in samples) < counted:
         raise EstimationError(
-            f"The model has {counted} parameters, thresholds not counted, but there are only {n} respondents. Use "
-            "fewer items or factors, or collect more answers."
+            f"There are fewer complete respondents than the model needs, {counted}: one for each of its parameters, "
+            "thresholds between answers counted. Use fewer items or factors, join categories, or collect more answers."
         )
+
+
+def _n_counted(model: Structure, samples: Sequence[OrdinalMoments]) -> int:
+    following = isinstance(model, OrdinalStructure)
+    return model.n_parameters + following * sum(int(sample.found.n_thresholds.sum()) for sample in samples)
 
 
 def _refuse_heywood(model: Structure, parameters: Floats) -> None:

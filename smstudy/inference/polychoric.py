@@ -157,8 +157,8 @@ def ordinal_codes(frame: pd.DataFrame, *, missing: Missing = "pairwise") -> Ordi
     Raises
     ------
     DataError
-        If there are fewer than two items, an item has text, numbers with decimals, no answer, one category only or more
-        than 12.
+        If there are fewer than two items; an item has text, numbers with decimals, no answer, one category only or more
+        than 12; or, listwise, fewer than 10 respondents answered all items.
 
     Examples
     --------
@@ -168,12 +168,12 @@ def ordinal_codes(frame: pd.DataFrame, *, missing: Missing = "pairwise") -> Ordi
     values = _whole_numbers(frame)
     answered = ~np.isnan(values)
     kept = answered.all(axis=1) if missing == "listwise" else answered.any(axis=1)
-    if missing == "listwise" and not kept.any():
-        raise DataError('Nobody answered all items. Use missing="pairwise", or leave out an item that few answered.')
+    if missing == "listwise":
+        _refuse_incomplete(int(kept.sum()))
     names = tuple(map(str, frame.columns))
     found = [pd.factorize(column, sort=True) for column in values[kept].T]
     n_categories = np.array([len(categories) for _, categories in found])
-    _refuse_categories(names, n_categories)
+    _refuse_categories(names, n_categories, answered[kept].sum(axis=0))
     return OrdinalSample(names, np.column_stack([codes for codes, _ in found]).astype(np.int8), n_categories)
 
 
@@ -279,7 +279,8 @@ def _whole_numbers(frame: pd.DataFrame) -> Floats:
         raise DataError("Two items have the same name. Give every item its own.")
     text = [str(name) for name in frame if not pd.api.types.is_numeric_dtype(frame[name])]
     if text:
-        raise DataError(f"{join_words(text)} hold no numbers. Recode the answers into whole numbers first.")
+        hold = "holds" if len(text) == 1 else "hold"
+        raise DataError(f"{join_words(text)} {hold} no numbers. Recode the answers into whole numbers first.")
     values = frame.to_numpy(dtype=float, na_value=np.nan)
     broken = (np.isinf(values) | ((np.rint(values) != values) & ~np.isnan(values))).any(axis=0)
     if broken.any():
@@ -288,11 +289,22 @@ def _whole_numbers(frame: pd.DataFrame) -> Floats:
     return values
 
 
-def _refuse_categories(names: Sequence[str], n_categories: NDArray[np.int64]) -> None:
+def _refuse_incomplete(n: int) -> None:
+    if n == 0:
+        raise DataError('Nobody answered all items. Use missing="pairwise", or leave out an item that few answered.')
+    if n < LEAST_ANSWERS:
+        raise DataError(
+            f"Fewer than {LEAST_ANSWERS} respondents answered all items, so correlations cannot be estimated. Use "
+            'missing="pairwise", or leave out an item that few answered.'
+        )
+
+
+def _refuse_categories(names: Sequence[str], n_categories: NDArray[np.int64], n: NDArray[np.int64]) -> None:
     empty = [name for name, k in zip(names, n_categories, strict=True) if k == 0]
     if empty:
         raise DataError(f"Nobody answered {join_words(empty)}. Check the export, or leave it out.")
     constant = [name for name, k in zip(names, n_categories, strict=True) if k == 1]
+    _refuse_answers([name for name, each in zip(names, n, strict=True) if each < LEAST_ANSWERS and name in constant])
     if constant:
         raise DataError(f"Everybody gave the same answer to {join_words(constant)}. Leave it out.")
     many = [name for name, k in zip(names, n_categories, strict=True) if k > MOST_CATEGORIES]
@@ -303,7 +315,17 @@ def _refuse_categories(names: Sequence[str], n_categories: NDArray[np.int64]) ->
         )
 
 
+def _refuse_answers(few: Sequence[str]) -> None:
+    """Refuse items in the same words whether the few who answered them agree or not."""
+    if few:
+        raise DataError(
+            f"{join_words(few)}: fewer than {LEAST_ANSWERS} respondents gave an answer, so correlations cannot be "
+            "estimated. Leave it out, or collect more answers."
+        )
+
+
 def _refuse_tables(sample: OrdinalSample, tables: Floats, counts: Floats) -> None:
+    _refuse_answers([name for name, n in zip(sample.names, counts.sum(axis=1), strict=True) if n < LEAST_ANSWERS])
     there = np.arange(counts.shape[1]) < sample.n_categories[:, None]
     unused = ((counts == 0) & there).any(axis=1)
     if unused.any():

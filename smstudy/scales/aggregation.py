@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 
 from smstudy.display import apa, figures, rules
-from smstudy.display.prose import lower_first
+from smstudy.display.prose import join_words, lower_first
 from smstudy.errors import DataError, EstimationError, SmstudyError, did_you_mean
 from smstudy.inference.consensus import group_variances, skewed_variance, uniform_variance, within_group_agreement
 from smstudy.inference.consistency import pairwise_covariances
 from smstudy.inference.intraclass import Grouped, grouped_correlation, size_needed
 from smstudy.result import Finding, Result
-from smstudy.scales.batteries import battery_of, check_level, refuse_opposed
+from smstudy.scales.batteries import battery_of, check_level, numbers_as_text, refuse_opposed
 from smstudy.scales.scoring import items_of, scales_of, score
 from smstudy.survey.dataset import Data, Survey, frame_of, labels_of, privacy_of
 from smstudy.survey.disclosure import NO_GROUP, alike, group_names, hidden_groups, protect
@@ -25,6 +25,8 @@ from smstudy.survey.disclosure import NO_GROUP, alike, group_names, hidden_group
 ALLOWED, NOT_ALLOWED, CANNOT_TELL, REFUSED = "allowed", "not allowed", "cannot tell", "refused"
 AGREED = rules.AGREED.cuts[0]
 RELIABLE = rules.GROUP_MEANS.cuts[0]
+ROUNDING = 1e-6
+TOLD = ["rwg", "rwg_skewed"]
 LAYOUT = ("term", "n", "n_groups", "icc_1", "icc_1_low", "icc_1_high", "icc_2", "icc_2_low", "icc_2_high", "p_value",
           "rwg", "rwg_skewed", "rwg_share", "n_needed", "verdict", "reason")  # fmt: skip
 
@@ -40,6 +42,15 @@ class DepartmentAgreement(Result):
     def tidy(self) -> pd.DataFrame:
         """One row per scale and department; n counts those who answered all items."""
         return self.rows.copy()
+
+    def shown(self) -> pd.DataFrame:
+        """As `tidy()`, rWG(J) in two decimals, and of small departments its reading only.
+
+        In a department of few that nearly agrees, the exact number is the one answer in which they differ.
+        """
+        shown = super().shown()
+        few = shown["n"] < 2 * self.privacy.min_n
+        return shown.assign(**{name: shown[name].mask(few).round(2) for name in TOLD})
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -67,6 +78,11 @@ class Agreement(Result):
     def tidy(self) -> pd.DataFrame:
         """One row per scale; n and n_groups count what the intraclass correlations are made from."""
         return self.rows.copy()
+
+    def shown(self) -> pd.DataFrame:
+        """As `tidy()`, rWG(J) in two decimals: the median may be that of a small department."""
+        shown = super().shown()
+        return shown.assign(**{name: shown[name].round(2) for name in TOLD})
 
     def glance(self) -> dict[str, int | float | str]:
         """Groups and level of the intervals."""
@@ -146,7 +162,7 @@ def agreement(
     rows, findings = zip(*(_judge(data, task, kept, departments, conf_level) for task in tasks), strict=True)
     return Agreement(
         title=f"Averaging scores by {lower_first(labels_of(data).get(unit, unit))}",
-        note=_note(tasks),
+        note=_note(tasks, data),
         findings=(*(one for some in findings for one in some), *departments.findings),
         labels=labels_of(data),
         privacy=privacy_of(data),
@@ -160,7 +176,7 @@ def _check_options(data: Data, scales: Sequence[str] | None, options: int | None
     if isinstance(data, Survey) and options is not None:
         raise DataError("options is for frames: a survey's codebook says how many answers there are. Leave it out.")
     if not isinstance(data, Survey) and scales is not None:
-        raise DataError("A frame has no scales: give the items of one and the column of groups.")
+        raise DataError("A table has no scales: give the items of one and the column of groups.")
     if options is not None and not (options >= 2 and float(options).is_integer()):
         raise DataError(f"options = {options} is no number of answers. Use a whole number from 2.")
 
@@ -205,12 +221,22 @@ def _task_of_scale(survey: Survey, name: str) -> _Task:
 
 def _task_of_frame(frame: pd.DataFrame, unit: str, options: int | None) -> _Task:
     items = frame.drop(columns=unit)
+    _refuse_no_items(items, unit)
     battery = battery_of(items, None, 0.95, "pairwise")
     refuse_opposed(battery, *pairwise_covariances(battery.answers), 0.95)
     codes = tuple(map(float, range(1, (options or 0) + 1)))
     if codes and ((items < 1) | (items > options)).to_numpy().any():
         raise DataError(f"An answer lies outside 1 to {options}. Recode the answers to 1, 2, 3 … first.")
     return _Task(name="items", items=items.astype(float), scores=_half_answered(items), codes=codes)
+
+
+def _refuse_no_items(frame: pd.DataFrame, unit: str) -> None:
+    stored = numbers_as_text(frame)
+    numeric = pd.api.types.is_numeric_dtype
+    text = [str(name) for name, column in frame.items() if not numeric(column) and str(name) not in stored]
+    if text:
+        hold = "holds" if len(text) == 1 else "hold"
+        raise DataError(f"{join_words(text)} {hold} no numbers. Give only the items and {unit}, without other columns.")
 
 
 def _half_answered(items: pd.DataFrame) -> pd.Series:
@@ -270,14 +296,15 @@ def _departments(
 ) -> DepartmentAgreement:
     rows = pd.concat([_department_rows(task, groups, hidden) for task in tasks if not task.refused] or [_no_rows()])
     closed = rows["hidden"].to_numpy(bool)
-    numbers = ["n", "rwg", "rwg_skewed"]
+    numbers = ["n", *TOLD]
     table = rows.astype(dict.fromkeys(numbers, float)).reset_index(drop=True)
     table.loc[closed, numbers] = np.nan
     table.loc[closed, "reading"] = None
     return DepartmentAgreement(
         title=f"Agreement by {lower_first(labels_of(data).get(unit, unit))}",
         note="rWG(J) against answers spread evenly, and against answers that lean slightly to one side. n: respondents "
-        f"who answered all items. Reading: {rules.WITHIN_GROUP.source}.",
+        f"who answered all items; where they are fewer than {2 * privacy_of(data).min_n}, only the reading is shown. "
+        f"Reading: {rules.WITHIN_GROUP.source}.",
         findings=_hidden_finding(hidden, privacy_of(data).min_n),
         labels=labels_of(data),
         privacy=privacy_of(data),
@@ -335,7 +362,19 @@ def _judge(
     shown = departments.rows[departments.rows["term"] == task.name]
     row = {"term": task.name, **_numbers(found), **_agreed(shown)}
     verdict, reason = _verdict(found, row["rwg"], row["n_needed"])
-    return {**row, "verdict": verdict, "reason": reason}, []
+    return {**row, "verdict": verdict, "reason": reason}, _unequal(found, label)
+
+
+def _unequal(found: Grouped, label: str) -> list[Finding]:
+    """Say where the estimate, made with the average size, lies outside the interval, made with every size."""
+    low, high = found.single_ends
+    if low - ROUNDING <= found.single <= high + ROUNDING:
+        return []
+    text = (
+        f"{label}: ICC(1) and ICC(2) lie outside their own intervals, because groups are of very unequal size and the "
+        "estimates count all as if they were of average size: rely on the intervals."
+    )
+    return [Finding(name="unequal_groups", text=text)]
 
 
 def _row_names() -> tuple[str, ...]:
@@ -419,7 +458,8 @@ def _with_interval(estimate: float, low: float, high: float) -> str:
     return f"{apa.bounded(estimate)} [{apa.bounded(low)}, {apa.bounded(high)}]"
 
 
-def _note(tasks: Sequence[_Task]) -> str:
+def _note(tasks: Sequence[_Task], data: Data) -> str:
+    unknown = not isinstance(data, Survey) and not tasks[0].codes
     skewed = all(len(task.codes) for task in tasks) and not np.isnan([skewed_variance(t.codes) for t in tasks]).all()
     lean = " (skewed: against answers that lean slightly to one side)" if skewed else ""
     return (
@@ -428,6 +468,7 @@ def _note(tasks: Sequence[_Task]) -> str:
         f"{apa.bounded(RELIABLE)} ({rules.GROUP_MEANS.source}). Intervals: Wald's, exact for normal scores. Needed n: "
         f"respondents per department for an ICC(2) of {apa.bounded(RELIABLE)}. Where averaging is not allowed, analyze "
         "respondents, not departments."
+        + (" rWG(J) needs options=, the number of answers the items had." if unknown else "")
     )
 
 

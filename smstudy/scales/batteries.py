@@ -25,6 +25,13 @@ HANDLING = {
     "listwise": "only respondents who answered all items (listwise)",
 }
 ADVICE = "Check wording and coding, and mark what is worded the other way with `reverse: true` in the codebook"
+ADVICE_TABLE = (
+    "Check wording and coding, and turn round what is worded the other way, such as 6 - frame[[…]] for answers 1 to 5"
+)
+FEW_VALUES = 15
+FAR_FROM_ONE = 10
+USUAL = (7, 8, 9, 66, 77, 88, 96, 97, 98, 99, 777, 888, 997, 998, 999, 9999)
+MISSING_CODES = (-1, *(-code for code in USUAL), *USUAL[2:])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +43,7 @@ class Battery:
     answers: Floats
     missing_share: Floats
     missing: Missing
+    of_table: bool
     labels: Mapping[str, str]
     privacy: Privacy
 
@@ -52,35 +60,54 @@ class Battery:
         return int((~np.isnan(self.answers)).all(axis=1).sum())
 
 
-def battery_of(items: Data, scale: str | None, conf_level: float, missing: Missing) -> Battery:
+def battery_of(
+    items: Data,
+    scale: str | None,
+    conf_level: float,
+    missing: Missing,
+    *,
+    privacy: Privacy | None = None,
+    title: str | None = None,
+) -> Battery:
     """Take the items of a frame, or of a scale of a survey with its reversed items turned round.
+
+    `privacy` is the policy of a frame that was taken from a survey, `title` what the items of a frame are called.
 
     Raises
     ------
     DataError
-        If fewer than 2 items or 3 complete rows remain, or an item is constant, text, infinite or without answers.
+        If there are fewer than 2 items, fewer respondents answered an item, two items or, if listwise, all items than
+        the policy shows, or an item is constant, text, infinite or without answers; if a scale is named for a frame, or
+        a frame seems to hold a code for missing answers.
     """
     check_level(conf_level)
+    of_table = not isinstance(items, Survey) and privacy is None
+    refuse_scale_of_table(items, scale)
     if missing not in HANDLING:
         raise DataError(f'missing = "{missing}" is not known. Use "pairwise" or "listwise".')
     if isinstance(items, Survey) and scale is None:
         names = join_words([entry.name for entry in items.codebook.scales], "or")
         raise DataError(f"A survey has several scales. Name one: {names}.")
     frame = items_of(items, scale) if isinstance(items, Survey) else items
-    title = labels_of(items).get(scale or "", scale or "the items")
+    title = title or labels_of(items).get(scale or "", scale or "the items")
     values = _numbers(frame, title)
+    if of_table:
+        refuse_missing_codes(frame, title)
     answers = values[~np.isnan(values).all(axis=1)]
     used = answers[~np.isnan(answers).any(axis=1)] if missing == "listwise" else answers
     names = tuple(map(str, frame.columns))
-    _check_answers(used, answers, names, title)
+    policy = privacy or privacy_of(items)
+    _refuse_few(answers, names, title, missing, policy)
+    _refuse_constant(used, names, title)
     return Battery(
         title=title,
         names=names,
         answers=used,
         missing_share=np.isnan(values).mean(axis=0),
         missing=missing,
+        of_table=of_table,
         labels=_labels(items),
-        privacy=privacy_of(items),
+        privacy=policy,
     )
 
 
@@ -98,26 +125,134 @@ def check_level(conf_level: float) -> None:
         raise DataError(f"conf_level = {conf_level} is no level. Use a number between 0 and 1, such as 0.95.")
 
 
+def refuse_scale_of_table(items: Data, scale: object) -> None:
+    """Refuse the name of a scale where there is no codebook that could say what it means."""
+    if not isinstance(items, Survey) and scale is not None:
+        raise DataError('A table has no scales: give the items of one, such as frame[["q1", "q2", "q3"]].')
+
+
+def refuse_missing_codes(frame: pd.DataFrame, title: str) -> None:
+    """Refuse a table with what looks like a code for missing answers: a usual one that lies far from the others.
+
+    A survey needs no such guess, since its codebook declares these codes.
+
+    Raises
+    ------
+    DataError
+        If a column of whole numbers, at most 15 different ones, holds such a code, and the distance from it to the
+        others is larger than their range.
+
+    Examples
+    --------
+    >>> refuse_missing_codes(pd.DataFrame({"q1": [1, 2, 5], "q2": [0, 1, -99]}), "the items")
+    Traceback (most recent call last):
+    smstudy.errors.DataError: the items: q2 holds -99 beside 0 to 1. If it stands for a missing answer, ...
+    """
+    columns = frame.select_dtypes("number").items()
+    found = [(str(name), *parts) for name, column in columns if (parts := _set_apart(column)) is not None]
+    if not found:
+        return
+    name, codes, low, high = found[0]
+    others = [other for other, same, *_ in found[1:] if same == codes]
+    also = f" ({join_words(others)} too)" if others else ""
+    meant = "it stands for a missing answer, write it as missing"
+    if len(codes) > 1:
+        meant = "they stand for missing answers, write them as missing"
+    replaced = codes[0] if len(codes) == 1 else f"[{', '.join(codes)}]"
+    raise DataError(
+        f"{title}: {name} holds {join_words(codes)} beside {low:g} to {high:g}{also}. If {meant}: "
+        f'frame.replace({replaced}, float("nan")). If not, give a survey: its codebook says which answers there are.'
+    )
+
+
+def _set_apart(column: pd.Series) -> tuple[tuple[str, ...], float, float] | None:
+    """Usual codes for missing answers at the ends of a column and far from the rest, and the range of this rest."""
+    values = np.unique(column.dropna().to_numpy(dtype=float))
+    if not 2 <= len(values) <= FEW_VALUES or not np.isfinite(values).all() or (np.rint(values) != values).any():
+        return None
+    usual = np.isin(values, MISSING_CODES)
+    below, above = (int(np.cumprod(ends).sum()) for ends in (usual, usual[::-1]))
+    cuts = [(i, len(values) - j) for i in range(below + 1) for j in range(above + 1) if 0 < i + j < len(values)]
+    for start, end in sorted(cuts, key=lambda cut: cut[1] - cut[0]):
+        rest = values[start:end]
+        gaps = [*(rest[0] - values[:start][-1:]), *(values[end:][:1] - rest[-1])]
+        if min(gaps) > (max(np.ptp(rest), 1.0) if len(rest) > 1 else FAR_FROM_ONE):
+            return tuple(f"{code:g}" for code in (*values[:start], *values[end:])), rest[0], rest[-1]
+    return None
+
+
+def refuse_text(frame: pd.DataFrame, title: str) -> None:
+    """Refuse columns that are not of numbers, and say where they hold numbers all the same."""
+    text = [str(name) for name in frame if not pd.api.types.is_numeric_dtype(frame[name])]
+    stored = numbers_as_text(frame)
+    if stored:
+        names = join_words(stored)
+        quoted = ", ".join(f'"{name}"' for name in stored)
+        raise DataError(
+            f"{title}: {names} {_hold(stored)} numbers stored as text or category. Use pd.to_numeric: "
+            f"frame[[{quoted}]].astype(object).apply(pd.to_numeric)."
+        )
+    if text:
+        raise DataError(f"{title}: {join_words(text)} {_hold(text)} no numbers. Recode the answers into numbers first.")
+
+
+def numbers_as_text(frame: pd.DataFrame) -> list[str]:
+    """Columns that are not of numbers although all that they hold are numbers."""
+    found = []
+    for name, column in frame.items():
+        answered = column.dropna().astype(object)
+        if len(answered) and not pd.api.types.is_numeric_dtype(column):
+            found += [str(name)] * int(pd.to_numeric(answered, errors="coerce").notna().all())
+    return found
+
+
+def _hold(names: Sequence[str]) -> str:
+    return "holds" if len(names) == 1 else "hold"
+
+
 def _numbers(frame: pd.DataFrame, title: str) -> Floats:
     if not isinstance(frame, pd.DataFrame) or frame.shape[1] < 2:
         raise DataError(f"{title}: reliability needs two items or more in a frame. Add items.")
     if not frame.columns.is_unique:
         raise DataError(f"{title}: two items have the same name. Give every item its own.")
-    text = [str(name) for name in frame if not pd.api.types.is_numeric_dtype(frame[name])]
-    if text:
-        raise DataError(f"{title}: {join_words(text)} hold no numbers. Recode the answers into numbers first.")
+    refuse_text(frame, title)
     values = frame.to_numpy(dtype=float, na_value=np.nan)
     if np.isinf(values).any():
         raise DataError(f"{title}: an answer is infinite. Set it to missing first.")
     return values
 
 
-def _check_answers(used: Floats, answers: Floats, names: Sequence[str], title: str) -> None:
+def _refuse_few(answers: Floats, names: Sequence[str], title: str, missing: Missing, policy: Privacy) -> None:
+    """Refuse items without answers, then what would tell about few respondents."""
     empty = [name for name, column in zip(names, answers.T, strict=True) if np.isnan(column).all()]
     if empty:
         raise DataError(f"{title}: nobody answered {join_words(empty)}. Check the export, or leave it out.")
-    if (~np.isnan(used).any(axis=1)).sum() < LEAST:
-        raise DataError(f"{title}: fewer than {LEAST} respondents answered all items. Collect more answers.")
+    thin = thin_answers(answers, names, policy)
+    if thin:
+        raise DataError(f"{title}: {thin[0].lower()}{thin[1:]}")
+    least = policy.min_n if missing == "listwise" else LEAST
+    if (~np.isnan(answers).any(axis=1)).sum() < least:
+        few = policy.too_few("answered all items")
+        raise DataError(f"{title}: {few[0].lower()}{few[1:]} Leave out items that many skipped, or collect answers.")
+
+
+def thin_answers(answers: Floats, names: Sequence[str], policy: Privacy) -> str:
+    """Say which items were answered, alone or two together, by fewer respondents than may be shown; "" if none."""
+    known = (~np.isnan(answers)).astype(float)
+    if not policy.allows(int(known.any(axis=1).sum())):
+        return f"{policy.too_few('answered any of the items')} Collect more answers."
+    shared = known.T @ known
+    few = np.argwhere(np.triu((shared > 0) & (shared < policy.min_n)))
+    alone = [names[one] for one, other in few if one == other]
+    if alone:
+        return f"{policy.too_few(f'answered {join_words(alone)}')} Leave out such items, or collect more answers."
+    if not len(few):
+        return ""
+    one, other = (names[place] for place in few[0])
+    return f"{policy.too_few(f'answered both {one} and {other}')} Leave one out, or collect more answers."
+
+
+def _refuse_constant(used: Floats, names: Sequence[str], title: str) -> None:
     constant = [name for name, column in zip(names, used.T, strict=True) if np.nanmax(column) == np.nanmin(column)]
     if constant:
         raise DataError(f"{title}: everybody gave the same answer to {join_words(constant)}. Leave it out.")
@@ -148,12 +283,13 @@ def pairs_of_item(pairs: NDArray[np.int64]) -> NDArray[np.int64]:
 def _against(battery: Battery, covariances: Floats, pairs: NDArray[np.int64], conf_level: float) -> str:
     """Name the item that runs against the others where one can be named, else the items that conflict."""
     culprit = _culprit(covariances, pairs_of_item(pairs), conf_level)
+    advice = ADVICE_TABLE if battery.of_table else ADVICE
     if culprit is not None:
-        return f"{battery.names[culprit]} is answered against the other items. {ADVICE}, or leave the item out."
+        return f"{battery.names[culprit]} is answered against the other items. {advice}, or leave the item out."
     one, other = _camps(battery, covariances)
     if not one:
-        return f"the items run against each other: {join_words(other)}. {ADVICE}, or split the scale."
-    return f"{join_words(one)} run against {join_words(other)}. {ADVICE}, or split the scale."
+        return f"the items run against each other: {join_words(other)}. {advice}, or split the scale."
+    return f"{join_words(one)} run against {join_words(other)}. {advice}, or split the scale."
 
 
 def _culprit(covariances: Floats, n: NDArray[np.int64], conf_level: float) -> int | None:

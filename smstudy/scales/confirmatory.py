@@ -13,21 +13,22 @@ from scipy import stats
 
 from smstudy.display import apa, paths, rules
 from smstudy.display.prose import join_words
-from smstudy.errors import DataError, did_you_mean
+from smstudy.errors import DataError, EstimationError, did_you_mean
+from smstudy.inference.admissible import SearchError
 from smstudy.inference.fit_indices import FitIndices, fit_indices
 from smstudy.inference.fitted import Fitted
 from smstudy.inference.full_information import fit_fiml
 from smstudy.inference.likelihood import pieces_of
 from smstudy.inference.modification import Modification, modifications
 from smstudy.inference.normal_theory import fit_ml, fit_mlr, sample_of
-from smstudy.inference.ordinal_structures import fit_wlsmv, ordinal_moments
+from smstudy.inference.ordinal_structures import OrdinalFitted, fit_wlsmv, ordinal_moments
 from smstudy.inference.polychoric import ordinal_codes
 from smstudy.inference.standardization import Standardized, standardize_fit
 from smstudy.inference.structures import Structure, measurement_model
 from smstudy.result import Finding, Result
 from smstudy.scales.batteries import check_level
 from smstudy.scales.measurement import Factors, Measured, measured
-from smstudy.survey.dataset import Data
+from smstudy.survey.dataset import Data, Survey
 
 Estimator = Literal["MLR", "ML", "FIML", "WLSMV"]
 
@@ -165,7 +166,8 @@ def confirm(
     items : DataFrame or Survey
         Answers; those of a survey are turned round as its codebook says.
     factors : mapping of str to sequence of str, or sequence of str
-        Items of each factor. For a survey also names of scales; if left out, all scales of the codebook.
+        Items of each factor; an item may belong to two. For a survey also names of scales, which then share no item;
+        if left out, all scales of the codebook.
     estimator : {"MLR", "ML", "FIML", "WLSMV"}
         Robust or plain maximum likelihood on complete answers, robust maximum likelihood on all answers there are, or
         ordinal answers by weighted least squares (for few categories or skewed answers).
@@ -181,7 +183,8 @@ def confirm(
     Raises
     ------
     DataError, CodebookError
-        If a name is not there, an item stands in two scales, or answers cannot be used.
+        If a name is not there or is "method_factor", an item stands in two scales of the codebook and `factors` does
+        not put it there, nobody answered two items together, or answers cannot be used.
     EstimationError
         If the model cannot be estimated: more parameters than moments or respondents, not identified, no convergence,
         a residual variance of 0 or less, a correlation beyond 1, covariances without an inverse.
@@ -203,20 +206,23 @@ def confirm(
     """
     check_level(conf_level)
     if estimator not in ESTIMATORS:
-        raise DataError(f'estimator = "{estimator}" is not known. Use one of: {join_words(list(ESTIMATORS), "or")}.')
+        raise DataError(f'estimator = "{estimator}" is not known. {did_you_mean(str(estimator), ESTIMATORS)}')
     data = measured(items, factors)
     structure = _model(data, correlated_errors, higher, method_factor)
-    fitted, changes = _fit(structure, data, estimator)
+    fitted, changes = _fit_or_explain(structure, data, estimator)
     standardized, indices = standardize_fit(fitted), fit_indices(fitted)
     rows = _rows(fitted, standardized, conf_level)
     labels = {METHOD: "Wording (method factor)", **data.labels}
+    coded = isinstance(items, Survey)
     return FactorModel(
         title=f"Factor model: {join_words([labels.get(name, name) for name in data.factors])}",
-        note=_note(estimator, indices, method=method_factor is not None and method_factor is not False),
+        note=_note(estimator, indices, method=METHOD in structure.factors),
         findings=(
             *_fit_findings(fitted, indices),
             *_loss_findings(fitted, data),
-            *_loading_findings(rows, labels),
+            *_shared_findings(data),
+            *_against_findings(rows, labels, data.turned, coded=coded),
+            *_weak_findings(rows, labels),
             *_change_findings(structure, changes, labels),
         ),
         labels=labels,
@@ -239,6 +245,8 @@ def _model(
     higher: Factors | None,
     method_factor: bool | Sequence[str] | None,
 ) -> Structure:
+    if METHOD in (*data.factors, *data.names, *(higher or {})):
+        raise DataError(f'"{METHOD}" is kept for the factor of wording. Name your factor or item otherwise.')
     factors = dict(data.factors)
     method = _method_items(data, method_factor)
     if method:
@@ -260,6 +268,8 @@ def _model(
 def _method_items(data: Measured, wanted: bool | Sequence[str] | None) -> tuple[str, ...]:
     if wanted is None or wanted is False:
         return ()
+    if isinstance(wanted, str):
+        raise DataError(f'method_factor needs True or a list of items, such as ["{wanted}", ...].')
     if wanted is True and not data.turned:
         raise DataError(
             "The codebook marks no item of these scales as worded the other way, so there is nothing for a method "
@@ -277,9 +287,13 @@ def _method_items(data: Measured, wanted: bool | Sequence[str] | None) -> tuple[
 
 
 def _checked_higher(data: Measured, higher: Factors | None) -> dict[str, tuple[str, ...]]:
+    if not isinstance(higher or {}, Mapping) or any(isinstance(members, str) for members in (higher or {}).values()):
+        raise DataError('higher needs a list of factors for each name, such as {"general": ["trust", "worry"]}.')
     chosen = {name: tuple(members) for name, members in (higher or {}).items()}
     for name, members in chosen.items():
         _refuse_unknown(members, data.factors, "factor")
+        if len(set(members)) < max(len(members), 2):
+            raise DataError(f'higher: "{name}" needs two factors or more, and each of them once.')
         if name in data.factors or name in data.names:
             raise DataError(
                 f'"{name}" is already the name of a factor or an item. Name the second-order factor otherwise.'
@@ -303,6 +317,18 @@ def _refuse_unknown(names: Sequence[str], known: Sequence[str] | Mapping[str, ob
     for name in names:
         if name not in known:
             raise DataError(f'The model has no {what} "{name}". {did_you_mean(name, known)}')
+
+
+def _fit_or_explain(structure: Structure, data: Measured, estimator: Estimator) -> tuple[Fitted, list[Modification]]:
+    try:
+        return _fit(structure, data, estimator)
+    except SearchError:
+        if METHOD not in structure.factors:
+            raise
+        raise EstimationError(
+            "The search for the best parameters did not end, so there are no estimates. Leave the method factor out: "
+            "statements worded the other way seem to share nothing of their own here."
+        ) from None
 
 
 def _fit(structure: Structure, data: Measured, estimator: Estimator) -> tuple[Fitted, list[Modification]]:
@@ -404,11 +430,11 @@ def _fit_findings(fitted: Fitted, indices: FitIndices) -> list[Finding]:
         found.append(Finding(name="saturated", text=text, severity="info"))
     else:
         found += _poor_fit(indices)
-    needed = PER_PARAMETER * indices.n_parameters
-    if fitted.n < needed:
+    counted = fitted.n_counted if isinstance(fitted, OrdinalFitted) else indices.n_parameters
+    if fitted.n < PER_PARAMETER * counted:
         text = (
-            f"{fitted.n} respondents for {indices.n_parameters} parameters: fewer than {PER_PARAMETER} for each "
-            "(Bentler & Chou 1987). Standard errors and tests may be too small."
+            f"{fitted.n} respondents for {counted} parameters: fewer than {PER_PARAMETER} for each (Bentler & Chou "
+            "1987). Standard errors may be too small, and the test rejects right models too often."
         )
         found.append(Finding(name="small_sample", text=text))
     return found
@@ -453,24 +479,55 @@ def _poor_fit(indices: FitIndices) -> list[Finding]:
     return [Finding(name="poor_fit", text=text)]
 
 
-def _loading_findings(rows: pd.DataFrame, labels: Mapping[str, str]) -> list[Finding]:
-    loadings = rows[(rows["parameter"] == LOADING) & (rows["other_term"] != METHOD)]
-    against = loadings[loadings["conf_high"] < 0]
-    weak = loadings[(loadings["estimate"].abs() < rules.LOADING.cuts[0]) & ~loadings.index.isin(against.index)]
+def _shared_findings(data: Measured) -> list[Finding]:
+    """Items that the user put into more than one factor."""
     found = []
-    if len(against):
-        text = (
-            f"{_list(against, labels)} runs against its factor. If it is worded the other way, mark it with "
-            "`reverse: true` in the codebook."
-        )
-        found.append(Finding(name="against_factor", text=text, severity="serious"))
-    if len(weak):
-        text = (
-            f"Weak loadings, below {apa.bounded(rules.LOADING.cuts[0])}: {_list(weak, labels)}. The factor explains "
-            f"little of these answers. {CONVENTIONS} ({rules.LOADING.source})."
-        )
-        found.append(Finding(name="weak_loadings", text=text))
+    for item in data.names:
+        homes = [data.labels.get(name, name) for name, members in data.factors.items() if item in members]
+        if len(homes) > 1:
+            count = "two" if len(homes) == 2 else str(len(homes))
+            text = f"{data.labels.get(item, item)} belongs to {count} factors, as you said: {join_words(homes)}."
+            found.append(Finding(name="shared_item", text=text, severity="info"))
     return found
+
+
+def _against_findings(
+    rows: pd.DataFrame, labels: Mapping[str, str], turned: Sequence[str], *, coded: bool
+) -> list[Finding]:
+    """Items whose loading is surely below 0; `coded` if a codebook says what is turned round."""
+    against = _own_loadings(rows)
+    against = against[against["conf_high"] < 0]
+    if not len(against):
+        return []
+    alone = len(against) == 1
+    runs = "runs against its factor" if alone else "run against their factor"
+    worded = f"{_list(against, labels)} {runs}. If {'it is' if alone else 'they are'} worded the other way, "
+    it = "it" if alone else "them"
+    if coded:
+        text = f"{worded}mark {it} with `reverse: true` in the codebook"
+        text += "; where that is there already, take it away." if set(against["term"]) & set(turned) else "."
+    else:
+        text = (
+            f"{worded}turn {it} round first: subtract the answers from the sum of the lowest and the highest answer "
+            "that the question offers."
+        )
+    return [Finding(name="against_factor", text=text, severity="serious")]
+
+
+def _weak_findings(rows: pd.DataFrame, labels: Mapping[str, str]) -> list[Finding]:
+    loadings = _own_loadings(rows)
+    weak = loadings[(loadings["estimate"].abs() < rules.LOADING.cuts[0]) & ~(loadings["conf_high"] < 0)]
+    if not len(weak):
+        return []
+    text = (
+        f"Weak loadings, below {apa.bounded(rules.LOADING.cuts[0])}: {_list(weak, labels)}. The factor explains "
+        f"little of these answers. {CONVENTIONS} ({rules.LOADING.source})."
+    )
+    return [Finding(name="weak_loadings", text=text)]
+
+
+def _own_loadings(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[(rows["parameter"] == LOADING) & (rows["other_term"] != METHOD)]
 
 
 def _list(rows: pd.DataFrame, labels: Mapping[str, str]) -> str:

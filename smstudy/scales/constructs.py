@@ -21,6 +21,7 @@ from smstudy.survey.dataset import Survey, need_survey
 from smstudy.survey.disclosure import blank
 from smstudy.survey.distributions import Distribution, distribution
 
+SAFE = 5  # with so many unknown counts, their number, mean and spread leave each of them open
 SOLVABLE = ("n", "mean", "std_dev", "difference")
 WEAK, SAME = rules.ITEM_REST.cuts[0], rules.SHORT_FORM.cuts[0]
 FITS, UNFIT, CANNOT_TELL = "fits", "does not fit", "cannot tell"
@@ -54,10 +55,10 @@ class Construct(Result):
         return self.rows.copy()
 
     def shown(self) -> pd.DataFrame:
-        """The table without mean and spread of an item of which a count is hidden, which could be solved for it."""
+        """The table without mean and spread of items of few answers that are hidden, which could be solved for them."""
         shown, counts = super().shown(), self.answers.shown()
-        hidden = counts.loc[counts["n"].isna(), "term"]
-        return blank(shown, shown["term"].isin(hidden).to_numpy(), SOLVABLE)
+        hidden = counts.loc[counts["n"].isna(), "term"].value_counts()
+        return blank(shown, shown["term"].isin(hidden[hidden < SAFE].index).to_numpy(), SOLVABLE)
 
     def layout(self, shown: pd.DataFrame) -> pd.DataFrame:
         """Without what the reason says in words already."""

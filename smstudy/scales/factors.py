@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from scipy import stats
 
 from smstudy.display import apa, figures, rules, screes, tables
 from smstudy.display.prose import join_words, plural
@@ -42,7 +43,7 @@ from smstudy.inference.rotation import Method as Rotating
 from smstudy.inference.rotation import Rotation, complexities, explained_variances, rotate
 from smstudy.inference.threads import one_thread
 from smstudy.result import Finding, Result
-from smstudy.scales.batteries import Battery, battery_of
+from smstudy.scales.batteries import Battery, battery_of, refuse_scale_of_table
 from smstudy.scales.scoring import items_of, scales_of
 from smstudy.survey.dataset import Data, Survey
 
@@ -67,6 +68,7 @@ UNEVEN = 1e-9
 POOR_ITEM = rules.SAMPLING.cuts[0]
 WEAK = rules.PATTERN.cuts[0]
 QUANTILE = 0.95
+FEW_ANSWERS, SKEWED, NEARLY_ALL = 7, 2.0, 0.8
 SPOKEN = 12
 TRUSTED = ("factors", "components")
 CRITERIA = {
@@ -352,7 +354,12 @@ def choose_factors(
             "sides; the others are remarks. "
             "Common factors: squared multiple correlations on the diagonal. Bartlett's test: chi-squared."
         ),
-        findings=(*_choice_findings(battery, adequacy, test), *_disagreement(counting), *_few(battery)),
+        findings=(
+            *_choice_findings(battery, adequacy, test),
+            *_disagreement(counting),
+            *_few(battery),
+            *_alike(battery, correlation),
+        ),
         labels=battery.labels,
         privacy=battery.privacy,
         rows=pd.DataFrame(
@@ -448,7 +455,12 @@ def factor_analysis(
     return FactorAnalysis(
         title=f"Factor analysis: {plural(n_factors, 'factor')} of {battery.title}",
         note=note,
-        findings=(*_loading_findings(loadings), *_rotation_findings(turned), *_few(battery)),
+        findings=(
+            *_loading_findings(loadings),
+            *_rotation_findings(turned),
+            *_few(battery),
+            *_alike(battery, correlation),
+        ),
         labels=battery.labels,
         privacy=battery.privacy,
         rows=_rows(loadings, extraction),
@@ -471,10 +483,10 @@ def _correlated(items: Data, scales: Sequence[str] | str | None, correlation: Co
     _check_choice("correlation", correlation, CORRELATIONS)
     battery = _battery(items, scales)
     n_rows = len(items.answers) if isinstance(items, Survey) else len(items)
-    if battery.n <= battery.k or not battery.privacy.allows(battery.n):
+    if battery.n <= battery.k:
         raise EstimationError(
-            f"{plural(battery.n, 'respondent')} answered all {battery.k} items: too few, the correlations of so many "
-            "items cannot be told apart. Collect more answers, or use fewer items."
+            f"Not more than {battery.k} respondents answered all {battery.k} items: too few, the correlations of so "
+            "many items cannot be told apart. Collect more answers, or use fewer items."
         )
     widening = None
     if correlation == "pearson":
@@ -497,16 +509,13 @@ def _singular(battery: Battery, matrix: Floats, correlation: Correlation) -> str
     if same:
         return f"{problem} {join_words(same)} hold the same answers. Leave one of them out."
     if correlation == "polychoric":
-        return (
-            f'{problem} Join rarely used answers, leave items out that repeat others, or use correlation = "pearson".'
-        )
+        return f"{problem} Join rarely used answers, or leave items out that repeat others."
     return f"{problem} An item follows from the others, such as a sum of them. Leave it out."
 
 
 def _battery(items: Data, scales: Sequence[str] | str | None) -> Battery:
+    refuse_scale_of_table(items, scales)
     if not isinstance(items, Survey):
-        if scales is not None:
-            raise DataError("scales = … names scales of a survey. Give a survey, or only the columns of a frame.")
         _check_enough(items, "the items")
         return battery_of(items, None, 0.95, "listwise")
     chosen = scales_of(items, scales)
@@ -522,10 +531,9 @@ def _battery(items: Data, scales: Sequence[str] | str | None) -> Battery:
     _check_enough(answers, title)
     turned = {v.name: f"{v.label} (turned round)" for v in items.codebook.variables if v.reverse}
     return replace(
-        battery_of(answers, None, 0.95, "listwise"),
+        battery_of(answers, None, 0.95, "listwise", privacy=items.privacy),
         title=title,
         labels={**items.codebook.labels, **turned},
-        privacy=items.privacy,
     )
 
 
@@ -612,6 +620,26 @@ def _few(battery: Battery) -> list[Finding]:
         f"{FEW} respondents and {FEW_PER_ITEM} per item are a common minimum."
     )
     return [Finding(name="few_respondents", text=text)]
+
+
+def _alike(battery: Battery, correlation: Correlation) -> list[Finding]:
+    """Name items of few answers that nearly everybody answered alike: their Pearson correlations follow their shape."""
+    if correlation != "pearson":
+        return []
+    counts = [np.unique(column, return_counts=True)[1] for column in battery.answers.T]
+    skewness = np.abs(stats.skew(battery.answers, axis=0))
+    alike = [
+        name
+        for name, count, skew in zip(battery.names, counts, skewness, strict=True)
+        if len(count) <= FEW_ANSWERS and (skew > SKEWED or count.max() > NEARLY_ALL * battery.n)
+    ]
+    if not alike:
+        return []
+    text = (
+        f"{join_words(alike)}: items answered almost alike by nearly everybody can form factors of their own. Compare "
+        'with correlation="polychoric".'
+    )
+    return [Finding(name="skewed_items", text=text)]
 
 
 def _extracted(correlated: _Correlated, n_factors: int, method: Extracting) -> Extraction:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from smstudy.display import apa, figures
-from smstudy.display.information import information_curve
+from smstudy.display.information import information_curve, information_words
 from smstudy.display.prose import join_words
 from smstudy.display.rules import ITEM_SLOPE, RELIABILITY
 from smstudy.errors import DataError
@@ -111,11 +111,7 @@ class GradedResponse(Result):
 
     def alt_text(self) -> str:
         """Say where the scale tells most."""
-        best = self.drawn().sort_values("information").iloc[-1]
-        return (
-            f"{self.title}. The scale tells most at an attitude of {apa.write('estimate', best['attitude'])} SD "
-            f"from the mean, with a standard error of {apa.write('estimate', best['std_error'])}."
-        )
+        return information_words(self.drawn(), title=self.title)
 
     def augment(self, data: Data) -> Rows:
         """Add `.attitude`, expected given the answers, and `.attitude_error`; missing where nothing was answered."""
@@ -172,6 +168,8 @@ def graded_response(items: Data, scale: str | None = None, *, conf_level: float 
     >>> bool((fit.tidy()["conf_low"] > 1).all())
     True
     """
+    if scale is not None and not isinstance(scale, str):
+        raise DataError('scale needs the name of one scale, such as scale="trust". Fit a model for each scale.')
     battery = battery_of(items, scale, conf_level, "pairwise")
     if battery.k < LEAST_ITEMS:
         raise DataError(

@@ -26,7 +26,7 @@ from smstudy.scales.equivalence import (
     limits_for,
 )
 from smstudy.scales.measurement import Factors, Measured, measured
-from smstudy.scales.occasions import Estimator, Occasions, by_groups, by_waves, words_of
+from smstudy.scales.occasions import Estimator, Occasions, by_groups, by_waves, counted, words_of
 from smstudy.scales.scoring import scales_of
 from smstudy.survey.dataset import Data, Survey, labels_of, privacy_of
 
@@ -66,8 +66,9 @@ WHY = {
 }
 UNSURE = "Nobody can tell."
 UNTESTED = "Not tested."
+NOTHING_FOLLOWS = "It adds no misfit, but an earlier step did not hold, so nothing follows from it."
 LAYOUT = ("scale", "step", "statistic", "df", "cfi", "rmsea", "cfi_change", "rmsea_change", "statistic_change",
-          "df_change", "p_change", "left_free", "verdict", "reading", "reason")  # fmt: skip
+          "df_change", "p_change", "left_free", "verdict", "reading", "reason", "means")  # fmt: skip
 NUMBERS = ("statistic", "df", "p_value", "cfi", "rmsea", "cfi_change", "threshold", "rmsea_change",
            "statistic_change", "df_change", "p_change", "detectable")  # fmt: skip
 
@@ -109,7 +110,8 @@ class Invariance(Result):
     gates : mapping of str to Gate
         For every scale, whether its means may be compared.
     n, n_dropped, n_groups : int
-        Respondents used for the scale that most answered, left out because of missing answers, and groups.
+        Respondents used for the scale that most answered, left out because of missing answers, and groups. Where few
+        are in one of two waves only, n is the sum of the respondents of both.
     rows : DataFrame
         One row per scale and step.
     """
@@ -232,6 +234,7 @@ def invariance(
         title, where = f"from wave {occasions[0].names[0]} to wave {occasions[0].names[1]}", "in both waves"
     tested, refused = _tested(dict(zip(chosen, occasions, strict=True)), estimator, partial=partial)
     labels = {**labels_of(data), **{name: _words(name, each) for name, each in chosen.items()}}
+    gates = {name: _gate(name, tested.get(name, []), labels, where) for name in chosen}
     most = max(occasions, key=lambda each: each.n)
     return Invariance(
         title=f"Do the questions mean the same {title}?",
@@ -241,11 +244,14 @@ def invariance(
         privacy=privacy_of(data),
         estimator=estimator,
         where=where,
-        gates={name: _gate(name, tested.get(name, []), labels, where) for name in chosen},
-        n=most.n,
-        n_dropped=most.n_asked - sum(map(len, most.answers)),
+        gates=gates,
+        n=counted(occasions, _strictest(data, previous)),
+        n_dropped=most.n_asked - most.n_answers,
         n_groups=len(most.names),
-        rows=pd.concat([_rows(name, tested.get(name, []), labels, where) for name in chosen], ignore_index=True),
+        rows=pd.concat(
+            [_rows(name, tested.get(name, []), labels, where).assign(means=gates[name].verdict) for name in chosen],
+            ignore_index=True,
+        ),
     )
 
 
@@ -258,6 +264,10 @@ def _check(data: Data, previous: Survey | None, by: str, person: str, estimator:
         raise DataError("Compare either groups (by=) or waves (the survey before), not both at once.")
     if previous is not None and not (isinstance(data, Survey) and isinstance(previous, Survey)):
         raise DataError("Two waves are two surveys: a table does not say what its columns mean.")
+
+
+def _strictest(data: Data, previous: Survey | None) -> int:
+    return max(privacy_of(data).min_n, 0 if previous is None else previous.privacy.min_n)
 
 
 def _no_previous(data: Data, estimator: str) -> Invariance:
@@ -273,7 +283,7 @@ def _no_previous(data: Data, estimator: str) -> Invariance:
         n=0,
         n_dropped=0,
         n_groups=0,
-        rows=pd.DataFrame(columns=["scale", "step", *NUMBERS, "left_free", "verdict", "reading", "reason"]),
+        rows=pd.DataFrame(columns=["scale", "step", *NUMBERS, "left_free", "verdict", "reading", "reason", "means"]),
     )
 
 
@@ -334,7 +344,19 @@ def _rows(name: str, tested: Sequence[Judged], labels: Mapping[str, str], where:
         empty = {"scale": name, "step": EQUAL["configural"], **dict.fromkeys(NUMBERS, float("nan"))}
         words = {"left_free": "", "verdict": NOT_TESTED, "reading": UNTESTED, "reason": "see below"}
         return pd.DataFrame([{**empty, **words}])
-    return pd.DataFrame([_row(name, each, labels, where) for each in tested])
+    rows, last = [], {}
+    for each in tested:
+        row = _row(name, each, labels, where)
+        if each.verdict == SUPPORTED and any(_open(before) for step, before in last.items() if step != each.step):
+            row["reading"] = NOTHING_FOLLOWS
+        rows.append(row)
+        last[each.step] = each
+    return pd.DataFrame(rows)
+
+
+def _open(tested: Judged) -> bool:
+    """Whether a step that means depend on did not hold."""
+    return tested.step in NEEDED and tested.verdict not in (SUPPORTED, PARTLY) and not _saturated(tested)
 
 
 def _row(name: str, tested: Judged, labels: Mapping[str, str], where: str) -> dict[str, object]:
@@ -403,7 +425,7 @@ def _saturated(tested: Judged) -> bool:
 
 
 def _loss(occasions: Sequence[Occasions]) -> tuple[Finding, ...]:
-    lost = [(each.n_asked - sum(map(len, each.answers)), each) for each in occasions]
+    lost = [(each.n_asked - each.n_answers, each) for each in occasions]
     shares = [n / each.n_asked for n, each in lost if n and each.measured.privacy.allows(n)]
     if not shares or max(shares) < 0.1:
         return ()

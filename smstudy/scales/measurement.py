@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from smstudy.display.prose import join_words
 from smstudy.errors import CodebookError, DataError, did_you_mean
 from smstudy.privacy import Privacy
+from smstudy.scales.batteries import refuse_missing_codes, refuse_text, thin_answers
 from smstudy.scales.scoring import items_of, scales_of
 from smstudy.survey.codebook import Scale
 from smstudy.survey.dataset import Data, Survey, privacy_of
 
 Factors = Mapping[str, Sequence[str]]
-LEAST = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,14 +55,14 @@ class Measured:
         Raises
         ------
         DataError
-            If there are fewer than 3 of them.
+            If there are fewer of them than the policy shows.
         """
         values = self.answers.to_numpy(float)
         kept = values[~np.isnan(values).any(axis=1)]
-        if len(kept) < LEAST:
+        if len(kept) < self.privacy.min_n:
             raise DataError(
-                f"Fewer than {LEAST} respondents answered all {len(self.names)} items. Leave out items that many "
-                'skipped, or use estimator="FIML".'
+                f"{self.privacy.too_few(f'answered all {len(self.names)} items')} Leave out items that many skipped, "
+                'or use estimator="FIML".'
             )
         return kept
 
@@ -80,9 +80,14 @@ def measured(items: Data, factors: Factors | Sequence[str] | None = None) -> Mea
     Raises
     ------
     DataError, CodebookError
-        If a factor has fewer than two items, an item or a scale is not there, holds text or no answers, or stands in
-        two scales without being named in both on purpose.
+        If a factor has fewer than two items; an item or a scale is not there, holds text or no answers, or stands in
+        two scales without being named in both on purpose; or fewer respondents answered an item, or two items, than
+        the policy shows, or nobody answered both.
     """
+    if isinstance(factors, str) and "=~" in factors:
+        raise DataError(
+            'Factors are not written as in lavaan but as a mapping from names to items: factors={"N": ["N1", "N2"]}.'
+        )
     if isinstance(items, Survey):
         chosen = _named(factors) if isinstance(factors, Mapping) else _scales(items, factors)
         turned = tuple(each for each in _each(chosen) if items.codebook.variable(each).reverse)
@@ -90,10 +95,12 @@ def measured(items: Data, factors: Factors | Sequence[str] | None = None) -> Mea
     elif isinstance(factors, Mapping):
         chosen, turned, labels = _named(factors), (), {}
         answers = _from_frame(items, chosen)
+        refuse_missing_codes(answers, "the items")
     else:
         raise DataError('A table does not say which items belong together. Name them: factors={"trust": ["t1", "t2"]}.')
-    _refuse_empty(answers)
-    return Measured(answers=answers, factors=chosen, turned=turned, labels=labels, privacy=privacy_of(items))
+    policy = privacy_of(items)
+    _refuse_empty(answers, policy)
+    return Measured(answers=answers, factors=chosen, turned=turned, labels=labels, privacy=policy)
 
 
 def _named(factors: Factors) -> dict[str, tuple[str, ...]]:
@@ -148,9 +155,7 @@ def _from_frame(frame: pd.DataFrame, factors: Mapping[str, tuple[str, ...]]) -> 
         if name not in columns:
             raise DataError(f'There is no item "{name}". {did_you_mean(name, columns)}')
     taken = frame[[columns[name] for name in _each(factors)]].set_axis(_each(factors), axis=1)
-    text = [name for name in taken if not pd.api.types.is_numeric_dtype(taken[name])]
-    if text:
-        raise DataError(f"{join_words(text)} hold no numbers. Recode the answers into numbers first.")
+    refuse_text(taken, "the items")
     numbers = taken.astype(float)
     if np.isinf(numbers.to_numpy()).any():
         raise DataError("An answer is infinite. Set it to missing first.")
@@ -162,10 +167,21 @@ def _labels(survey: Survey, turned: Sequence[str]) -> dict[str, str]:
     return {**words, **{name: f"{words[name]} (turned round)" for name in turned}}
 
 
-def _refuse_empty(answers: pd.DataFrame) -> None:
+def _refuse_empty(answers: pd.DataFrame, policy: Privacy) -> None:
     empty = [name for name in answers if answers[name].isna().all()]
     if empty:
         raise DataError(f"Nobody answered {join_words(empty)}. Check the export, or leave it out.")
+    thin = thin_answers(answers.to_numpy(float), list(answers), policy)
+    if thin:
+        raise DataError(thin)
+    known = answers.notna().to_numpy(float)
+    apart = np.argwhere(np.triu(known.T @ known == 0))
+    if len(apart):
+        one, other = (answers.columns[place] for place in apart[0])
+        raise DataError(
+            f"Nobody answered both {one} and {other}, so nothing tells how they go together. Leave one of them out, "
+            "or put them into models of their own."
+        )
     constant = [name for name in answers if answers[name].nunique() == 1]
     if constant:
         raise DataError(f"Everybody gave the same answer to {join_words(constant)}. Leave it out.")

@@ -248,6 +248,8 @@ def _partial_row(every: Measured, items: Measured, marker: Sequence[str]) -> Row
     """Correlations of scores without what they share with the marker (Lindell and Whitney)."""
     scores = {name: every.answers[list(members)].mean(axis=1) for name, members in items.factors.items()}
     table = pd.DataFrame({**scores, " marker": every.answers[list(marker)].mean(axis=1)}).dropna()
+    if len(table) < every.privacy.min_n:
+        return _row(PARTIAL, UNTESTED, every.privacy.too_few("have the score of every scale and of the marker"))
     correlations = pairwise_correlations(table.to_numpy(float))
     with_marker, between = correlations[:-1, -1], correlations[:-1, :-1][pairs_of(len(scores))]
     least = float(with_marker[np.abs(with_marker).argmin()])

@@ -58,6 +58,15 @@ class Occasions:
         """Answers used; people in both waves count once where they are linked."""
         return sum(map(len, self.answers)) if self.together is None else len(self.together)
 
+    @property
+    def n_answers(self) -> int:
+        """Answers used; people in both waves count twice."""
+        return sum(map(len, self.answers))
+
+    def few_in_one_wave(self, min_n: int) -> bool:
+        """Whether the number of linked people would tell about the few who are in one wave only."""
+        return self.together is not None and any(0 < len(each) - self.n_linked < min_n for each in self.answers)
+
 
 def by_groups(
     data: Data, models: Sequence[Measured], by: str, estimator: Estimator
@@ -102,7 +111,8 @@ def by_waves(
         return waves, (_unlinked(),)
     codes = [_people(wave.column(person)) for wave in (previous, survey)]
     linked = [_linked(each, pair, codes, estimator) for each, pair in zip(waves, models, strict=True)]
-    return linked, _link_findings(linked, survey.privacy.min_n)
+    min_n = max(survey.privacy.min_n, previous.privacy.min_n)
+    return linked, (*_link_findings(linked, survey.privacy.min_n), *_counted_twice(linked, min_n))
 
 
 def _groups(data: Data, models: Sequence[Measured], by: str) -> pd.Series:
@@ -210,6 +220,22 @@ def _link_findings(waves: Sequence[Occasions], min_n: int) -> tuple[Finding, ...
         "links them, or answers are ordinal. Tests are approximate."
     )
     return (Finding(name="linked_approximate", text=text),)
+
+
+def counted(waves: Sequence[Occasions], min_n: int) -> int:
+    """Number of respondents that may be shown, of the model that most answered; with few in one wave only, answers."""
+    most = max(waves, key=lambda each: each.n)
+    return most.n_answers if any(each.few_in_one_wave(min_n) for each in waves) else most.n
+
+
+def _counted_twice(waves: Sequence[Occasions], min_n: int) -> tuple[Finding, ...]:
+    if not any(each.few_in_one_wave(min_n) for each in waves):
+        return ()
+    text = (
+        f"n is the sum of the respondents of both waves. Fewer than {min_n} are in one wave only, and the number of "
+        "people would tell about them."
+    )
+    return (Finding(name="n_of_both_waves", text=text, severity="info"),)
 
 
 def _unlinked() -> Finding:

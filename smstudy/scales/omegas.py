@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from smstudy.display import rules
+from smstudy.display import apa, rules
 from smstudy.display.prose import join_words
 from smstudy.errors import DataError, EstimationError, did_you_mean
 from smstudy.inference.consistency import Floats, alphas_without, pairwise_covariances
 from smstudy.inference.hierarchy import Hierarchy, resampled_omegas, schmid_leiman, second_order
-from smstudy.inference.ordinal_consistency import alpha_with_error, omega_with_error
+from smstudy.inference.ordinal_consistency import alpha_with_error, misfit_of_one, omega_with_error
 from smstudy.inference.polychoric import OrdinalSample, Polychorics, asymptotic_covariance, ordinal_codes, polychorics
+from smstudy.result import Finding
 from smstudy.scales.batteries import HANDLING, Battery, Missing, battery_of, correlations_of
 from smstudy.scales.reliability import ITEM_REST, Reliability, battery_findings, item_rows, with_column
 from smstudy.survey.dataset import Data
@@ -138,7 +139,8 @@ def omega_categorical(items: Data, scale: str | None = None, *, conf_level: floa
     DataError
         As for `cronbach_alpha`, or if answers are not ordinal.
     EstimationError
-        If there are only two items, a polychoric correlation is at its limit, or the model is improper.
+        If there are only two items, a polychoric correlation is at its limit, the model is improper, or its factor
+        would explain more than there is.
 
     References
     ----------
@@ -159,6 +161,7 @@ def omega_categorical(items: Data, scale: str | None = None, *, conf_level: floa
         title=f"Categorical omega: {battery.title}",
         note="Categorical omega (Green & Yang) of one factor behind the ordinal answers, by diagonally weighted least "
         "squares; it speaks of the sum of the answers as given. Interval by the delta method",
+        findings=_one_factor_misfit(battery, misfit_of_one(found, gamma, loadings, sample.n)),
     )
 
 
@@ -200,6 +203,7 @@ def ordinal_alpha(
         note="Alpha of the polychoric correlations. It speaks of the continuous answers one imagines behind the steps, "
         "not of the scores in use, whose reliability is usually lower: see Cronbach's alpha or categorical omega. "
         "Interval by the delta method",
+        findings=_indefinite(battery, found),
     )
 
 
@@ -276,19 +280,46 @@ def _behind(battery: Battery) -> tuple[OrdinalSample, Polychorics, Floats]:
     if found.boundary.any():
         first, second = (battery.names[place[found.boundary.argmax()]] for place in found.pairs)
         raise EstimationError(
-            f"{battery.title}: {first} and {second} go together without exception, so their polychoric correlation has "
-            "no estimate below 1. Leave one of them out."
+            f"{battery.title}: no answers to {first} and {second} contradict a perfect correlation, so their "
+            "polychoric correlation has no estimate below 1. Leave one of them out."
         )
     return sample, found, asymptotic_covariance(sample, found)
 
 
+def _one_factor_misfit(battery: Battery, misfit: float) -> tuple[Finding, ...]:
+    if misfit < rules.RESIDUAL_FIT.cuts[0]:
+        return ()
+    text = (
+        f"{battery.title}: one factor leaves correlations of {apa.bounded(misfit)} over on average, so the items may "
+        "measure more than one thing and omega may mislead. Look at a factor analysis."
+    )
+    return (Finding(name="one_factor_fits_poorly", text=text),)
+
+
+def _indefinite(battery: Battery, found: Polychorics) -> tuple[Finding, ...]:
+    if np.linalg.eigvalsh(found.correlations)[0] > 0:
+        return ()
+    text = (
+        f"{battery.title}: the polychoric correlations contradict each other (they are not positive definite), as "
+        "happens with few respondents or rare answers. Read this alpha with care."
+    )
+    return (Finding(name="not_positive_definite", text=text),)
+
+
 def _ordinal_result(
-    battery: Battery, rows: pd.DataFrame, fitted: Mapping[str, float], conf_level: float, *, title: str, note: str
+    battery: Battery,
+    rows: pd.DataFrame,
+    fitted: Mapping[str, float],
+    conf_level: float,
+    *,
+    title: str,
+    note: str,
+    findings: tuple[Finding, ...],
 ) -> Reliability:
     return Reliability(
         title=title,
         note=f"{note}; {HANDLING[battery.missing]}. {ITEM_REST}",
-        findings=battery_findings(battery, rows),
+        findings=(*battery_findings(battery, rows), *findings),
         labels=battery.labels,
         privacy=battery.privacy,
         **fitted,

@@ -15,9 +15,25 @@ from scipy import stats
 from smstudy.display import apa, figures, tables
 from smstudy.display.prose import join_words
 from smstudy.errors import DataError
-from smstudy.inference.polychoric import Missing, Polychorics, asymptotic_covariance, ordinal_codes, polychorics
+from smstudy.inference.polychoric import (
+    LEAST_ANSWERS,
+    Missing,
+    OrdinalSample,
+    Polychorics,
+    asymptotic_covariance,
+    ordinal_codes,
+    polychorics,
+)
+from smstudy.privacy import Privacy
 from smstudy.result import Finding, Poolable, Result
-from smstudy.scales.batteries import HANDLING, check_level
+from smstudy.scales.batteries import (
+    HANDLING,
+    check_level,
+    refuse_missing_codes,
+    refuse_scale_of_table,
+    refuse_text,
+    thin_answers,
+)
 from smstudy.scales.scoring import items_of
 from smstudy.survey.dataset import Data, Survey, labels_of, privacy_of
 
@@ -48,6 +64,8 @@ class PolychoricCorrelations(Result):
         How missing answers are handled.
     conf_level : float
         Level of the intervals.
+    rarest : ndarray, shape (pairs,)
+        Of pairs of two-answer items, how many gave the rarest combination of answers that was given; else infinite.
     """
 
     rows: pd.DataFrame = field(repr=False)
@@ -55,6 +73,7 @@ class PolychoricCorrelations(Result):
     n: int
     missing: str
     conf_level: float
+    rarest: NDArray[np.float64] = field(repr=False)
 
     picture: ClassVar = staticmethod(figures.heat_map)
 
@@ -67,16 +86,29 @@ class PolychoricCorrelations(Result):
         """One row per pair of items; n answered both."""
         return self.rows.copy()
 
+    def shown(self) -> pd.DataFrame:
+        """As `tidy()`, without pairs of two-answer items of which few gave some combination of answers."""
+        shown, told = super().shown(), self._telling
+        if not told.any():
+            return shown
+        closed = shown["hidden"].to_numpy(bool) if "hidden" in shown else False
+        return self.privacy.gate(shown.assign(hidden=told | closed))
+
+    @property
+    def _telling(self) -> NDArray[np.bool_]:
+        """Pairs whose cross table has a cell of few people and follows from the correlation, its error and n."""
+        return self.rarest < self.privacy.min_n
+
     def glance(self) -> dict[str, int | float | str]:
         """Respondents, items, level of the intervals and how missing answers are handled."""
         return {"n": self.n, "n_items": self.n_items, "conf_level": self.conf_level, "missing": self.missing}
 
     def pooling(self) -> Poolable:
-        """Correlations on Fisher's z scale, each for itself."""
+        """Correlations on Fisher's z scale, each for itself; those that are not shown are not pooled."""
         r, error = (self.rows[name].to_numpy(float) for name in ("estimate", "std_error"))
         return Poolable(
             keys=self.rows[["term", "other_term"]],
-            estimates=np.where(np.isnan(error), np.nan, np.arctanh(r)),
+            estimates=np.where(np.isnan(error) | self._telling, np.nan, np.arctanh(r)),
             covariance=np.diag((error / (1 - r**2)) ** 2),
             df_complete=np.inf,
             scale="fisher_z",
@@ -149,13 +181,15 @@ def polychoric(
     Returns
     -------
     PolychoricCorrelations
-        `matrix` holds the correlations; thresholds are never shown, since with n they are counts.
+        `matrix` holds the correlations; thresholds are never shown, since with n they are counts. A correlation of two
+        two-answer items is not shown where few gave some combination of answers: with error and n it is their table.
 
     Raises
     ------
     DataError
         If there are fewer than 2 items; an item has text, decimals, no answer, one category or more than 12; an answer
-        of a survey lies outside the categories of the codebook; or fewer than 10 answered both items of a pair.
+        of a survey lies outside the categories of the codebook; fewer than 10, or than the policy shows, answered both
+        items of a pair; a scale is named for a frame, or a frame seems to hold a code for missing answers.
 
     References
     ----------
@@ -173,18 +207,20 @@ def polychoric(
     check_level(conf_level)
     if missing not in USED:
         raise DataError(f'missing = "{missing}" is not known. Use "pairwise" or "listwise".')
-    sample = ordinal_codes(_items(items, scale), missing=missing)
+    frame = _items(items, scale)
+    _refuse_few(frame, missing, privacy_of(items))
+    sample = ordinal_codes(frame, missing=missing)
     found = polychorics(sample)
     sampling = np.diag(asymptotic_covariance(sample, found))[found.n_thresholds.sum() :] / sample.n
     rows = _rows(found, np.where(found.boundary, np.nan, np.sqrt(sampling)), conf_level)
-    names = list(found.names)
+    names, rarest = list(found.names), _rarest(sample, found)
     return PolychoricCorrelations(
         title=f"Polychoric correlations: {labels_of(items).get(scale or '', scale or 'the items')}",
         note=(
             f"Two-step maximum likelihood; {USED[missing]}; intervals by the delta method on Fisher's z scale."
             + (" Items worded the other way are turned round." if isinstance(items, Survey) else "")
         ),
-        findings=_findings(found),
+        findings=(*_findings(found), *_kept_back(rarest, privacy_of(items).min_n)),
         labels=labels_of(items),
         privacy=privacy_of(items),
         rows=rows,
@@ -192,16 +228,52 @@ def polychoric(
         n=sample.n,
         missing=missing,
         conf_level=conf_level,
+        rarest=rarest,
     )
 
 
+def _rarest(sample: OrdinalSample, found: Polychorics) -> NDArray[np.float64]:
+    """Of each pair of two-answer items, how many gave the rarest combination that was given; infinite elsewhere."""
+    given = np.stack([sample.codes == answer for answer in (0, 1)]).astype(float)
+    cells = np.einsum("ani,bnj->abij", given, given).reshape(4, len(found.names), len(found.names))
+    smallest = np.where(cells > 0, cells, np.inf).min(axis=0)
+    two = sample.n_categories == 2
+    return np.where(np.outer(two, two), smallest, np.inf)[found.pairs]
+
+
+def _kept_back(rarest: NDArray[np.float64], min_n: int) -> tuple[Finding, ...]:
+    if not (rarest < min_n).any():
+        return ()
+    text = (
+        f"Correlations of two questions with two answers are hidden where fewer than {min_n} respondents gave some "
+        "combination of answers: with standard error and n, the number who did so would follow."
+    )
+    return (Finding(name="pairs_hidden", text=text, severity="info"),)
+
+
 def _items(items: Data, scale: str | None) -> pd.DataFrame:
+    refuse_scale_of_table(items, scale)
     if not isinstance(items, Survey):
+        if isinstance(items, pd.DataFrame) and items.columns.is_unique:
+            refuse_text(items, "the items")
+            refuse_missing_codes(items, "the items")
         return items
     if scale is None:
         names = join_words([entry.name for entry in items.codebook.scales], "or")
         raise DataError(f"A survey has several scales. Name one: {names}.")
     return items_of(items, scale)
+
+
+def _refuse_few(frame: pd.DataFrame, missing: Missing, policy: Privacy) -> None:
+    """Refuse what would tell about too few, where the policy asks for more than an estimate does."""
+    if policy.min_n <= LEAST_ANSWERS:
+        return
+    answered = frame.notna().to_numpy()
+    thin = thin_answers(np.where(answered, 1.0, np.nan), list(map(str, frame.columns)), policy)
+    if not thin and missing == "listwise" and answered.all(axis=1).sum() < policy.min_n:
+        thin = f"{policy.too_few('answered all items')} Leave out items that many skipped, or collect answers."
+    if thin:
+        raise DataError(thin)
 
 
 def _rows(found: Polychorics, errors: NDArray[np.float64], conf_level: float) -> pd.DataFrame:
@@ -227,15 +299,15 @@ def _findings(found: Polychorics) -> tuple[Finding, ...]:
     if found.boundary.any():
         text = (
             f"{_named(found, found.boundary)}: no answers contradict a perfect correlation, so the estimate stops at "
-            "0.999 and has no standard error. Do not build on it: join rare categories, or leave one of the items out."
+            "0.999 and has no standard error. Do not build on it: leave one of the items out."
         )
         made.append(Finding(name="perfect_correlation", text=text, severity="serious"))
     smallest = float(np.linalg.eigvalsh(found.correlations)[0])
     if smallest < NOT_NEGATIVE:
         text = (
             "Taken together, no variables can have these correlations: the matrix is not positive definite (smallest "
-            f"eigenvalue {apa.number(smallest, 3)}). Factor analysis by maximum likelihood refuses it; least squares "
-            "(minres, WLSMV) does not need it to be, but read it with care. Join rare categories, or leave an item out."
+            f"eigenvalue {apa.number(smallest, 3)}). Exploratory factor analysis refuses it; a confirmatory model by "
+            "WLSMV does not need it to be, but read it with care. Join rare categories, or leave an item out."
         )
         made.append(Finding(name="not_positive_definite", text=text, severity="serious"))
     improbable = (found.least_expected < NEARLY_NEVER) & ~found.boundary

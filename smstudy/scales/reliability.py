@@ -46,6 +46,7 @@ ROUNDING = 1e-10
 CLOSE_FIT, POOR_FIT = rules.ONE_FACTOR.cuts[0], rules.ONE_FACTOR.cuts[-1]
 WEAK_ITEM = rules.ITEM_REST.cuts[0]
 ACCEPTABLE = rules.RELIABILITY.cuts[1]
+UNLIKE = 4
 ITEM_REST = "Item-rest r: correlation with the sum of the other items."
 NUMBERS = ("alpha", "alpha_low", "alpha_high", "omega", "omega_low", "omega_high")
 
@@ -151,8 +152,9 @@ def cronbach_alpha(
     ----------
     Cronbach (1951), Psychometrika 16, 297-334. Intervals: Feldt (1965), Psychometrika 30, 357-370; Duhachek & Iacobucci
     (2004), J. Applied Psychology 89, 792-808. The mean of all split-half coefficients is alpha. Agrees with R
-    psych::alpha to 1e-10 (tests/reference/reliability.R), where n counts all rows; rows without any answer are not
-    counted here.
+    psych::alpha to 1e-10 (tests/reference/reliability.R) where nothing is missing. psych counts all rows for the
+    interval, which makes it too short where answers are missing; here it is the harmonic mean of the respondents behind
+    each pair of items.
 
     Examples
     --------
@@ -171,7 +173,7 @@ def cronbach_alpha(
         findings=(*battery_findings(battery, rows), *_contradiction(battery, covariances)),
         labels=battery.labels,
         privacy=battery.privacy,
-        **_alpha(covariances, battery.n, conf_level, interval),
+        **_alpha(covariances, _respondents_behind(pairs), conf_level, interval),
         conf_level=conf_level,
         n=battery.n,
         n_items=battery.k,
@@ -294,7 +296,12 @@ def with_column(rows: pd.DataFrame, name: str, values: Floats) -> pd.DataFrame:
     return rows.assign(**{name: values})[[*rows.columns[:-1], name, rows.columns[-1]]]
 
 
-def _alpha(covariances: Floats, n: int, conf_level: float, interval: Interval) -> dict[str, float]:
+def _respondents_behind(pairs: NDArray[np.int64]) -> float:
+    """Harmonic mean of the respondents behind each covariance: so many complete answers would be as precise."""
+    return float(1 / np.mean(1 / pairs[np.triu_indices(len(pairs), 1)]))
+
+
+def _alpha(covariances: Floats, n: float, conf_level: float, interval: Interval) -> dict[str, float]:
     estimate, k = alpha_of(covariances), len(covariances)
     if interval == "feldt":
         low, high = feldt_interval(estimate, n, k, conf_level)
@@ -343,17 +350,29 @@ def _spearman_brown(covariances: Floats, n: int, conf_level: float) -> dict[str,
 
 
 def battery_findings(battery: Battery, rows: pd.DataFrame) -> tuple[Finding, ...]:
-    """Say that respondents are few or items weak."""
+    """Say that respondents are few, items weak, or their answers on unlike scales."""
     found = []
+    few = max(FEW, battery.privacy.min_n)
     weak = rows[~(rows["item_rest"] >= WEAK_ITEM)]
-    if battery.n_complete < FEW:
-        text = f"{battery.title}: fewer than {FEW} respondents answered all items, so the numbers are rough."
+    if battery.n_complete < few:
+        text = f"{battery.title}: fewer than {few} respondents answered all items, so the numbers are rough."
         found.append(Finding(name="few_respondents", text=text))
     if len(weak):
         items = join_words([f"{term} ({apa.bounded(r, 3)})" for term, r in weak[["term", "item_rest"]].to_numpy()])
         text = f"{battery.title}: weak correlation with the rest of the scale, below {apa.bounded(WEAK_ITEM)}: {items}."
         found.append(Finding(name="weak_items", text=text))
-    return tuple(found)
+    return (*found, *_unlike(battery, rows["std_dev"].to_numpy(float)))
+
+
+def _unlike(battery: Battery, spreads: Floats) -> tuple[Finding, ...]:
+    if spreads.max() <= UNLIKE * spreads.min():
+        return ()
+    widest = [name for name, spread in zip(battery.names, spreads, strict=True) if spread > UNLIKE * spreads.min()]
+    text = (
+        f"{battery.title}: the items are on unlike scales (the largest SD is more than {UNLIKE} times the smallest), "
+        f"so the sum is mostly {join_words(widest)}. Bring the items to one scale first."
+    )
+    return (Finding(name="unlike_scales", text=text),)
 
 
 def _contradiction(battery: Battery, covariances: Floats) -> tuple[Finding, ...]:

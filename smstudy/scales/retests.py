@@ -11,11 +11,12 @@ import pandas as pd
 from scipy import stats
 
 from smstudy.display import figures, rules
+from smstudy.display.prose import join_words
 from smstudy.errors import DataError, EstimationError, did_you_mean
 from smstudy.inference.intraclass import Repeated, repeated_correlation
 from smstudy.privacy import Privacy
 from smstudy.result import Finding, Result
-from smstudy.scales.batteries import check_level
+from smstudy.scales.batteries import check_level, refuse_missing_codes
 from smstudy.scales.scoring import scales_of, score
 from smstudy.survey.dataset import Data, Survey, frame_of, labels_of, privacy_of
 
@@ -24,6 +25,7 @@ NUMBERS = (
     "icc_agreement", "icc_agreement_low", "icc_agreement_high", "icc_consistency", "icc_consistency_low",
     "icc_consistency_high", "difference", "measurement_error", "detectable_change",
 )  # fmt: skip
+COUNTING = ("n_linked", *(name for name in NUMBERS if name != "icc_consistency"))
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -71,12 +73,14 @@ def retest(
     -------
     Retest
         ICC(A,1), in which a shift of everybody counts as disagreement, and ICC(C,1), in which it does not; the standard
-        error of measurement, and the smallest change of one person that is more than this error, in scale points.
+        error of measurement, and the smallest change of one person that is more than this error, in scale points. Where
+        few answered one wave only, a row is left with ICC(C,1) and the reading.
 
     Raises
     ------
     DataError
-        If there is no such column, or fewer than 10 respondents are in both waves.
+        If there is no such column, a score is infinite, fewer than 10 respondents are in both waves, or a frame seems
+        to hold a code for missing answers.
 
     References
     ----------
@@ -85,7 +89,10 @@ def retest(
     """
     check_level(conf_level)
     names = _names(data, previous, scales, person)
-    after, before = _scores(data, names, person), _scores(previous, names, person)
+    waves = [_scored(previous, names), _scored(data, names)]
+    for wave, frame in zip((previous, data), waves, strict=True):
+        _refuse_broken(wave, frame[names])
+    before, after = (_by_person(frame, names, person) for frame in waves)
     joined = before.add_suffix(" before").join(after.add_suffix(" after"), how="inner")
     least = max(LEAST_LINKED, privacy_of(data).min_n, privacy_of(previous).min_n)
     if len(joined) < least:
@@ -93,7 +100,10 @@ def retest(
             f'Fewer than {least} respondents are in both waves by "{person}", so nothing can be said about retest '
             "reliability. Check that the codes are the same in both files."
         )
-    judged = [_judge(name, joined, before, after, least, conf_level, labels_of(data).get(name, name)) for name in names]
+    judged = [
+        _judge(name, joined, [frame[name] for frame in waves], least, conf_level, labels_of(data).get(name, name))
+        for name in names
+    ]
     return Retest(
         title="Test-retest reliability",
         note=_note(conf_level),
@@ -128,16 +138,27 @@ def _names(data: Data, previous: Data, scales: Sequence[str] | None, person: str
     return wanted
 
 
-def _scores(data: Data, names: Sequence[str], person: str) -> pd.DataFrame:
+def _scored(data: Data, names: Sequence[str]) -> pd.DataFrame:
+    return score(data, names).survey.answers if isinstance(data, Survey) else data
+
+
+def _refuse_broken(wave: Data, scores: pd.DataFrame) -> None:
+    infinite = [name for name in scores if np.isinf(scores[name].to_numpy(dtype=float, na_value=np.nan)).any()]
+    if infinite:
+        raise DataError(f"An infinite score in {join_words(infinite)}. Set it to missing first.")
+    if not isinstance(wave, Survey):
+        refuse_missing_codes(scores, "the scores")
+
+
+def _by_person(frame: pd.DataFrame, names: Sequence[str], person: str) -> pd.DataFrame:
     """One row per person whose code is used once, named by the code."""
-    frame = score(data, names).survey.answers if isinstance(data, Survey) else data
     codes = frame[person]
     usable = codes.notna() & ~codes.duplicated(keep=False)
     return frame.loc[usable, list(names)].astype(float).set_axis(codes[usable], axis=0)
 
 
 def _judge(
-    name: str, joined: pd.DataFrame, before: pd.DataFrame, after: pd.DataFrame, least: int, level: float, label: str
+    name: str, joined: pd.DataFrame, waves: Sequence[pd.Series], least: int, level: float, label: str
 ) -> tuple[dict[str, object], list[Finding]]:
     """One row of the table, or nothing and the reason as a finding."""
     pair = joined[[f"{name} before", f"{name} after"]].dropna().to_numpy()
@@ -149,24 +170,44 @@ def _judge(
         found = repeated_correlation(pair, level)
     except EstimationError as error:
         return empty, [Finding(name="scale_refused", text=f"{label}: {error}", severity="serious")]
-    unlinked = {int(wave[name].notna().sum()) - len(pair) for wave in (before, after)}
-    return _row(name, found, pair, level, telling=any(0 < n < least for n in unlinked)), []
+    row, against = _row(name, found, pair, level), _opposed(found, label)
+    if any(0 < int(wave.notna().sum()) - len(pair) < least for wave in waves):
+        return {**row, **dict.fromkeys(COUNTING, np.nan)}, [*against, _kept_back(label, least)]
+    return row, against
 
 
-def _row(name: str, found: Repeated, pair: np.ndarray, level: float, *, telling: bool) -> dict[str, object]:
-    """The numbers; with few people outside, count and shift are left out, since they would tell about these few."""
+def _opposed(found: Repeated, label: str) -> list[Finding]:
+    if found.consistency_ends[1] >= 0:
+        return []
+    text = (
+        f"{label}: who scored high in one wave scored low in the other (ICC(C,1) clearly below 0). Is one wave coded "
+        "backwards? Check the coding of both."
+    )
+    return [Finding(name="waves_opposed", text=text, severity="serious")]
+
+
+def _kept_back(label: str, least: int) -> Finding:
+    text = (
+        f"{label}: fewer than {least} respondents have a score in one wave only. From the number of those in both "
+        "waves and their shift the scores of these few would follow, and both follow from ICC(A,1), its interval, the "
+        "interval of ICC(C,1) and the SEM. So they are left out; the reading is that of ICC(A,1) all the same."
+    )
+    return Finding(name="retest_kept_back", text=text, severity="info")
+
+
+def _row(name: str, found: Repeated, pair: np.ndarray, level: float) -> dict[str, object]:
     low, high = found.agreement_ends
     words = list(dict.fromkeys([rules.RETEST.read(low), rules.RETEST.read(high)]))
     return {
         "term": name,
-        "n_linked": np.nan if telling else found.n,
+        "n_linked": found.n,
         "icc_agreement": found.agreement,
         "icc_agreement_low": low,
         "icc_agreement_high": high,
         "icc_consistency": found.consistency,
         "icc_consistency_low": found.consistency_ends[0],
         "icc_consistency_high": found.consistency_ends[1],
-        "difference": np.nan if telling else float((pair[:, 1] - pair[:, 0]).mean()),
+        "difference": float((pair[:, 1] - pair[:, 0]).mean()),
         "measurement_error": found.error,
         "detectable_change": float(stats.norm.isf((1 - level) / 2) * np.sqrt(2) * found.error),
         "reading": " to ".join(words),
@@ -178,6 +219,6 @@ def _note(level: float) -> str:
         "From respondents in both waves. ICC(A,1): a shift of everybody counts as disagreement; ICC(C,1): it does not. "
         "Whoever truly changed between the waves lowers both. SEM: standard error of measurement in scale points, "
         f"shifts included; SDC: smallest change of one person that is more than this error in {100 * level:g} of 100 "
-        f"cases. n and shift are left out where few others answered one wave only. Reading of the interval of "
+        f"cases. Where few others answered one wave only, all but ICC(C,1) is left out. Reading of the interval of "
         f"ICC(A,1): {rules.RETEST.source}."
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
@@ -13,6 +13,7 @@ import pandas as pd
 from scipy import stats
 
 from smstudy.display import apa, figures, rules
+from smstudy.display.prose import join_words
 from smstudy.errors import DataError, EstimationError
 from smstudy.inference.fitted import Fitted, Sample
 from smstudy.inference.likelihood import complete_pieces, minimize
@@ -56,23 +57,27 @@ class ModelComparison(Result):
         return {"n": self.n, "verdict": self.verdict}
 
 
-def compare_models(models: Mapping[str, FactorModel]) -> ModelComparison:
+def compare_models(models: Mapping[str, FactorModel], *unnamed: FactorModel) -> ModelComparison:
     """Hold rival factor models of the same answers against each other.
 
     Models are put in the order of their degrees of freedom, and each is compared with the one before. Where it is
     nested in that one, the difference of chi-squared is tested: plainly under ML, scaled by Satorra and Bentler under
-    MLR and FIML, scaled and shifted under WLSMV. Where it is not, information criteria are compared. Whether it is
-    nested is found out by fitting the less restricted model to what the other one implies.
+    MLR and FIML, scaled and shifted under WLSMV. Where it is not, information criteria are compared, except under
+    WLSMV, which has none. Whether it is nested is found out by fitting the less restricted model to what the other one
+    implies. Of three models or more BIC favors one; under WLSMV the tests do, read from the least restricted model on
+    up to the first that is rejected or cannot be tested.
 
     Parameters
     ----------
     models : mapping of str to FactorModel
         At least two, fitted to the same answers with the same estimator.
+    *unnamed
+        Not allowed: models without names are refused.
 
     Raises
     ------
     DataError
-        If there is only one model, or models differ in estimator, items or respondents.
+        If models have no names, there is only one, or they differ in estimator, items or respondents.
 
     References
     ----------
@@ -80,6 +85,7 @@ def compare_models(models: Mapping[str, FactorModel]) -> ModelComparison:
     for nesting; Raftery (1995), Sociological Methodology 25, 111-163, for differences of BIC. Agrees with R
     lavaan::lavTestLRT (tests/reference/confirmatory.R).
     """
+    _refuse_unnamed(models, unnamed)
     _refuse_different(models)
     order = sorted(models, key=lambda name: (models[name].indices.df, -models[name].indices.chi_square))
     differences = [_difference(models[one].fitted, models[two].fitted) for one, two in pairwise(order)]
@@ -92,9 +98,14 @@ def compare_models(models: Mapping[str, FactorModel]) -> ModelComparison:
         labels=first.labels,
         privacy=first.privacy,
         n=first.n,
-        verdict=verdicts[0] if len(verdicts) == 1 else _overall(models, order),
+        verdict=verdicts[0] if len(verdicts) == 1 else _overall(models, order, differences),
         rows=pd.DataFrame([_row(name, models[name]) for name in order]).assign(**_columns(differences, verdicts)),
     )
+
+
+def _refuse_unnamed(models: object, unnamed: Sequence[object]) -> None:
+    if unnamed or not isinstance(models, Mapping):
+        raise DataError('Give every model a name: compare_models({"one factor": first, "three factors": second}).')
 
 
 def _refuse_different(models: Mapping[str, FactorModel]) -> None:
@@ -177,6 +188,8 @@ def _verdict(models: Mapping[str, FactorModel], one: str, two: str, difference: 
         if difference.p_value < LEVEL:
             return f"{one} fits better than {two}"
         return f"cannot tell {two} from {one}: take {two}, it needs fewer parameters"
+    if models[one].fitted.estimator == "WLSMV":
+        return f"cannot tell {two} from {one}: there is no test"
     low, high = sorted((one, two), key=lambda name: models[name].indices.bic)
     gap = models[high].indices.bic - models[low].indices.bic
     if gap >= rules.INFORMATION.cuts[1]:
@@ -184,13 +197,27 @@ def _verdict(models: Mapping[str, FactorModel], one: str, two: str, difference: 
     return f"cannot tell {two} from {one}"
 
 
-def _overall(models: Mapping[str, FactorModel], order: list[str]) -> str:
-    """The model with the lowest BIC, if it leads clearly."""
+def _overall(models: Mapping[str, FactorModel], order: list[str], differences: list[_Difference]) -> str:
+    """The model with the lowest BIC, if it leads clearly; without BIC the one that the tests lead to."""
+    if models[order[0]].fitted.estimator == "WLSMV":
+        return _tested(order, differences)
     by_bic = sorted(order, key=lambda name: models[name].indices.bic)
     gap = models[by_bic[1]].indices.bic - models[by_bic[0]].indices.bic
     if not gap >= rules.INFORMATION.cuts[1]:
         return "cannot tell: no model leads clearly"
     return f"{by_bic[0]} is favored: BIC {apa.number(gap, 1)} lower than of {by_bic[1]}, {rules.INFORMATION.read(gap)}"
+
+
+def _tested(order: list[str], differences: list[_Difference]) -> str:
+    """The most restricted model that is not rejected against the one above; what has no test is named."""
+    p_values = np.array([each.p_value for each in differences])
+    kept = int(np.cumprod(p_values >= LEVEL).sum())
+    untested = [f"{two} against {one}" for (one, two), p in zip(pairwise(order), p_values, strict=True) if np.isnan(p)]
+    missing = f"there is no test of {join_words(untested)}"
+    if np.isnan(p_values[0]):
+        return f"cannot tell: {missing}"
+    favored = f"{order[kept]} is favored: the most restricted model that no test rejects"
+    return f"{favored}; {missing}" if untested else favored
 
 
 def _row(name: str, model: FactorModel) -> dict[str, object]:
@@ -223,9 +250,10 @@ def _note(estimator: str) -> str:
     robust = "the difference of chi-squared scaled by Satorra and Bentler, which is not that of the scaled values"
     plain, ordinal = "the difference of chi-squared", "the scaled and shifted difference of chi-squared"
     tests = {"ML": plain, "MLR": robust, "FIML": robust, "WLSMV": ordinal}
+    criteria = f" Lower AIC and BIC are better. {rules.INFORMATION.source} reads differences of BIC."
     return (
         "From the least to the most restricted model; each is tested against the one above, where it is nested in it: "
-        f"{tests[estimator]}. Lower AIC and BIC are better. {rules.INFORMATION.source} reads differences of BIC."
+        f"{tests[estimator]}.{'' if estimator == 'WLSMV' else criteria}"
     )
 
 

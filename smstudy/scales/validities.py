@@ -20,7 +20,7 @@ from smstudy.result import Finding, Result
 from smstudy.scales.batteries import battery_of, check_level, refuse_opposed
 from smstudy.scales.confirmatory import FactorModel, confirm
 from smstudy.scales.measurement import Factors, Measured, measured
-from smstudy.survey.dataset import Data
+from smstudy.survey.dataset import Data, Survey
 
 LEAST_BOOT = 100
 MOST_UNDEFINED = 0.05
@@ -240,7 +240,8 @@ def scales_to_compare(
             f"{join_words(twice)} stands in two scales, so they cannot be told apart. Leave it out of one of them."
         )
     for name, members in items.factors.items():
-        battery = battery_of(items.answers[list(members)], name, conf_level, "pairwise")
+        policy = items.privacy if isinstance(data, Survey) else None
+        battery = battery_of(items.answers[list(members)], None, conf_level, "pairwise", privacy=policy, title=name)
         refuse_opposed(battery, *pairwise_covariances(battery.answers), conf_level)
     return items
 

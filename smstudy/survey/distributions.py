@@ -35,12 +35,15 @@ class Distribution(Result):
         Whether a respondent gives one answer only, so that the counts of a question add up to `asked`.
     closed : frozenset of str
         Departments that all tables of the survey hide.
+    rated : frozenset of str
+        Variables that have a mean, which other tables show.
     """
 
     rows: pd.DataFrame = field(repr=False)
     asked: int
     exclusive: bool = True
     closed: frozenset[str] = frozenset()
+    rated: frozenset[str] = frozenset()
 
     picture: ClassVar[Callable[..., Axes]] = staticmethod(likert.stacked)
 
@@ -49,11 +52,19 @@ class Distribution(Result):
         return self.rows.copy()
 
     def shown(self) -> pd.DataFrame:
-        """The table with small counts hidden, and further ones so that none follows from the number of respondents."""
+        """The table with small counts hidden, and further ones so that none follows from what is known.
+
+        Of items mean and spread are known from other tables, and two or three hidden counts could be solved for them.
+        So all answers to an item are hidden if few people gave one of them. How many gave none follows from the number
+        of those who answered, so it protects nothing.
+        """
         counts, hidden = self.rows["n"].to_numpy(), self.rows["answer"].isin(self.closed).to_numpy(copy=True)
-        for places in self.rows.groupby("term", sort=False).indices.values():
+        none = self.rows["answer"].eq(NONE_GIVEN).to_numpy()
+        for term, places in self.rows.groupby("term", sort=False).indices.items():
             limits = (self.asked, self.privacy.min_n)
-            if self.exclusive:
+            if term in self.rated:
+                hidden[places] = _hidden_ratings(counts[places], none[places], *limits)
+            elif self.exclusive:
                 hidden[places] = _hidden_answers(counts[places], *limits, hidden[places])
             else:
                 hidden[places] = _hidden_choices(counts[places], *limits)
@@ -129,6 +140,7 @@ def distribution(survey: Survey, variables: str | Sequence[str]) -> Distribution
         asked=asked,
         exclusive=chosen[0].kind != "multi-select",
         closed=_closed(survey, chosen),
+        rated=frozenset(variable.name for variable in chosen if variable.kind == "item"),
     )
 
 
@@ -195,6 +207,13 @@ def _hidden_answers(counts: np.ndarray, asked: int, min_n: int, hidden: np.ndarr
     if asked < min_n or counts.max() == asked:
         return np.ones(len(counts), dtype=bool)
     return hidden_rows(counts[:, None], min_n, hidden=hidden)
+
+
+def _hidden_ratings(counts: np.ndarray, none: np.ndarray, asked: int, min_n: int) -> np.ndarray:
+    """All answers to an item if few people gave one of them, or all the same; a few who gave none do not matter."""
+    small, given = (counts > 0) & (counts < min_n), counts[~none]
+    few = small[~none].any() or given.max() == given.sum()
+    return np.full(len(counts), asked < min_n) | np.where(none, small, few)
 
 
 def _hidden_choices(counts: np.ndarray, asked: int, min_n: int) -> np.ndarray:

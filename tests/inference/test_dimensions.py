@@ -160,7 +160,7 @@ def test_the_same_seed_gives_the_same_numbers():
 
 
 def test_fewer_respondents_than_items_are_refused():
-    with pytest.raises(EstimationError, match="too few"):
+    with pytest.raises(EstimationError, match="^12 items need more than 12 respondents"):
         parallel_analysis(implied(SIMPLE), 12)
 
 

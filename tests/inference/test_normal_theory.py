@@ -208,7 +208,9 @@ def test_more_parameters_than_moments_are_refused() -> None:
 
 
 def test_more_parameters_than_respondents_are_refused() -> None:
-    refused(measurement_model(ITEMS, TWO), Sample(implied(), np.zeros(6), 12), "only 12 respondents")
+    refused(
+        measurement_model(ITEMS, TWO), Sample(implied(), np.zeros(6), 12), "fewer respondents than the model needs, 13"
+    )
 
 
 def test_singular_covariances_are_refused() -> None:
@@ -223,7 +225,7 @@ def test_a_constant_item_is_named() -> None:
 
 def test_two_items_of_an_uncorrelated_factor_are_not_identified() -> None:
     structure = measurement_model(ITEMS, {"f": ITEMS[:4], "g": ITEMS[4:]}, uncorrelated=["g"])
-    refused(structure, Sample(implied(0.0), np.zeros(6), 300), "not identified.*q[45] on g")
+    refused(structure, Sample(implied(0.0), np.zeros(6), 300), "not identified.*residual variance of q[45].*q[45] on g")
 
 
 def test_a_factor_that_stands_beside_itself_is_not_identified() -> None:

@@ -342,7 +342,7 @@ def test_a_planted_correlation_is_recovered_and_covered(rho: float, cuts: tuple[
     ([1.5, 2.0] * 20, "q: an answer is no whole number, so the item looks continuous"),
     ([1, float("inf")] * 20, "q: an answer is no whole number"),
     (list(range(40)), "q has more than 12 different answers"),
-    (["yes", "no"] * 20, "q hold no numbers"),
+    (["yes", "no"] * 20, "q holds no numbers"),
 ])  # fmt: skip
 def test_unusable_items_are_refused(column: list[object], message: str) -> None:
     with pytest.raises(DataError, match=message):
@@ -359,6 +359,15 @@ def test_one_item_or_two_of_one_name_are_refused() -> None:
 def test_listwise_without_a_complete_row_is_refused() -> None:
     with pytest.raises(DataError, match="Nobody answered all items"):
         ordinal_codes(pd.DataFrame({"p": [1, 2, None, None] * 9, "q": [None, None, 1, 2] * 9}), missing="listwise")
+
+
+@pytest.mark.parametrize("few", [[1, 1, 1], [1, 2, 1]])
+def test_of_a_few_it_is_not_said_whether_they_agree(few: list[int]) -> None:
+    items = pd.DataFrame({"p": [1, 2] * 20, "q": [*few, *[np.nan] * 37]})
+    with pytest.raises(DataError, match="^q: fewer than 10 respondents gave an answer"):
+        polychorics(ordinal_codes(items))
+    with pytest.raises(DataError, match="^Fewer than 10 respondents answered all items"):
+        ordinal_codes(items, missing="listwise")
 
 
 def test_pairs_that_hardly_anybody_answered_are_refused() -> None:

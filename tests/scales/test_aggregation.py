@@ -179,6 +179,28 @@ def test_no_rendering_shows_a_hidden_department() -> None:
         assert "U00" in text
 
 
+def test_one_step_of_one_person_in_a_small_department_is_not_told() -> None:
+    frame = made([5, 6, 9, 40, 40], between=0.6)
+    frame.loc[frame["unit"] == "U00", ITEMS] = 4
+    frame.loc[0, "q1"] = 5
+    result = agreement(survey_of(frame))
+    rows, kept = result.departments.shown().set_index("group"), result.departments.tidy().set_index("group")
+    ratio = 0.2 / 4 / 2  # one of five is a step higher in one of four items; 2: variance of answers spread evenly
+    expected = 4 * (1 - ratio) / (4 * (1 - ratio) + ratio)
+    assert kept.loc["U00", "rwg"] == pytest.approx(expected, abs=1e-12)  # closed form
+    assert rows.loc[["U00", "U01", "U02"], ["rwg", "rwg_skewed"]].isna().all().all()
+    assert rows.loc["U00", "reading"] == "very strong agreement" and rows.loc["U00", "n"] == 5
+    large = rows.loc[["U03", "U04"], ["rwg", "rwg_skewed"]]
+    assert large.notna().all().all() and (large == large.round(2)).all().all()
+    assert str(kept.loc["U00", "rwg"]) not in write_record(result.departments) + result.departments.to_csv()
+
+
+def test_the_median_agreement_is_shown_in_two_decimals() -> None:
+    result = agreement(survey_of(made([20, 21, 22], between=0.6)))
+    row = result.shown().iloc[0]
+    assert row["rwg"] == round(row_of(result)["rwg"], 2) != row_of(result)["rwg"]
+
+
 # contract
 
 
@@ -250,3 +272,36 @@ def test_a_survey_without_departments_says_so():
     book = Codebook.model_validate({"title": "T", "variables": items, "scales": [{"name": "s", "items": ["a", "b"]}]})
     with pytest.raises(DataError, match="no departments to average to"):
         agreement(Survey(answers=answers, codebook=book, missing=pd.DataFrame(columns=["row", "variable", "reason"])))
+
+
+def test_very_unequal_groups_are_pointed_to_the_interval() -> None:
+    rng = np.random.default_rng(3)
+    sizes = [400, *[5] * 8]
+    shift = np.repeat([0.0, *[1.6, -1.6] * 4], sizes)
+    latent = shift + rng.normal(0, 0.5, sum(sizes))
+    answers = np.clip(np.round(3 + latent[:, None] + rng.normal(0, 0.4, (sum(sizes), 4))), 1, 5)
+    frame = pd.DataFrame(answers, columns=ITEMS).assign(unit=np.repeat([f"U{i}" for i in range(9)], sizes))
+    result = agreement(frame, by="unit", options=5)
+    row = row_of(result)
+    assert not row["icc_1_low"] <= row["icc_1"] <= row["icc_1_high"]
+    assert any(f.name == "unequal_groups" and "rely on the intervals" in f.text for f in result.findings)
+    even = agreement(made([30] * 10, between=0.6), by="unit", options=5)
+    assert "unequal_groups" not in {finding.name for finding in even.findings}
+    one = made([40], between=0.6).drop(columns="unit")
+    same = pd.concat([one.assign(unit=name) for name in ("A", "B", "C")], ignore_index=True)
+    assert "unequal_groups" not in {finding.name for finding in agreement(same, by="unit", options=5).findings}
+
+
+def test_the_note_of_a_table_without_options_says_what_is_missing() -> None:
+    frame = made([20] * 6, between=0.6)
+    assert "rWG(J) needs options=" in agreement(frame, by="unit").note
+    assert "options=" not in agreement(frame, by="unit", options=5).note
+    assert "options=" not in agreement(survey_of(frame)).note
+
+
+def test_a_column_of_text_beside_the_groups_is_no_item() -> None:
+    frame = made([20] * 6, between=0.6).assign(country="DE")
+    with pytest.raises(DataError, match="country holds no numbers. Give only the items and unit"):
+        agreement(frame, by="unit")
+    with pytest.raises(DataError, match="q1 holds numbers stored as text"):
+        agreement(frame.drop(columns="country").astype({"q1": str}), by="unit")

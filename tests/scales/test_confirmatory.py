@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 
 from smstudy.errors import CodebookError, DataError, EstimationError
+from smstudy.privacy import Privacy
 from smstudy.result import write_record
 from smstudy.scales.confirmatory import confirm
 from smstudy.survey.codebook import Codebook
@@ -174,6 +176,23 @@ def test_weak_and_opposed_items_are_named() -> None:
     assert "q1" in finding(model, "against_factor") and "q6" in finding(model, "weak_loadings")
 
 
+def test_opposed_items_are_mended_in_a_table_or_in_the_codebook() -> None:
+    answers = bfi(turned=False)
+    survey = survey_of(answers, BIG5, ["A2"])
+    several = finding(confirm(answers, {"A": BIG5["A"], "C": BIG5["C"]}), "against_factor")
+    assert "C4" in several and "run against their factor" in several and "turn them round first: subtract" in several
+    alone = finding(confirm(answers, {"A": BIG5["A"]}), "against_factor")
+    assert alone.startswith("A1") and "runs against its factor. If it is" in alone and "codebook" not in alone
+    told = finding(confirm(survey, {"A": BIG5["A"]}), "against_factor")
+    assert "`reverse: true` in the codebook" in told and "take it away" in told
+
+
+def test_an_item_in_two_factors_is_told() -> None:
+    model = confirm(bfi(), {"A": BIG5["A"], "E": ["A1", *BIG5["E"]]})
+    assert finding(model, "shared_item") == "A1 belongs to two factors, as you said: A and E."
+    assert not finding(confirm(bfi(), {"A": BIG5["A"], "E": BIG5["E"]}), "shared_item")
+
+
 def test_what_two_questions_share_is_said_but_nothing_is_changed() -> None:
     answers, rng = planted(), np.random.default_rng(6)
     answers[["q0", "q1"]] += 0.6 * rng.normal(size=(len(answers), 1))
@@ -183,8 +202,17 @@ def test_what_two_questions_share_is_said_but_nothing_is_changed() -> None:
     assert "error correlation" not in set(model.tidy()["parameter"])
 
 
+def test_thresholds_count_as_parameters_under_wlsmv() -> None:
+    fitted = confirm(planted(60, 1).round().clip(-2, 2), TWO, estimator="WLSMV")
+    # 8 loadings, 1 correlation, 8 times 4 thresholds
+    assert "60 respondents for 41 parameters" in finding(fitted, "small_sample")
+    with pytest.raises(EstimationError, match="fewer complete respondents than the model needs"):
+        confirm(planted(20, 3).round().clip(-2, 2), TWO, estimator="WLSMV")
+
+
 def test_few_respondents_are_a_finding_and_many_left_out_too() -> None:
-    assert "80 respondents for 17 parameters" in finding(confirm(planted(80), TWO), "small_sample")
+    few = finding(confirm(planted(80), TWO), "small_sample")
+    assert "80 respondents for 17 parameters" in few and "rejects right models too often" in few
     answers = planted()
     answers.iloc[:100, 0] = np.nan
     assert "25 % of the respondents" in finding(confirm(answers, TWO), "many_left_out")
@@ -209,6 +237,13 @@ BAD = {
     "3 items or more": {"method_factor": ["q0", "q4"]},
     "marks no item": {"method_factor": True},
     "between 0 and 1": {"conf_level": 95},
+    'Did you mean "WLSMV"': {"estimator": "wlsmv"},
+    '"g2" needs two factors or more, and each of them once': {"higher": {"g2": ["f", "g", "g"]}},
+    '"g3" needs two factors or more': {"higher": {"g3": []}},
+    "list of factors for each name": {"higher": {"h": "fg"}},
+    "list of factors for each": {"higher": ["f", "g"]},
+    "True or a list of items": {"method_factor": "q0"},
+    '"method_factor" is kept': {"higher": {"method_factor": ["f", "g"]}},
 }
 
 
@@ -227,7 +262,8 @@ FRAMES = {
     "give a list": ({"f": "q0"}, {}),
     "same answer to q2": (TWO, {"q2": 3.0}),
     "Nobody answered q2": (TWO, {"q2": np.nan}),
-    "hold no numbers": (TWO, {"q2": "yes"}),
+    "holds no numbers": (TWO, {"q2": "yes"}),
+    "write it as missing": (TWO, {"q2": np.where(np.arange(400) % 9, np.arange(400) % 5 + 1, -99)}),
     "infinite": (TWO, {"q2": np.where(np.arange(400) == 7, np.inf, np.arange(400) % 5)}),
 }
 
@@ -237,6 +273,42 @@ def test_items_that_cannot_be_used_are_refused_in_words(words: str) -> None:
     factors, columns = FRAMES[words]
     with pytest.raises(DataError, match=words):
         confirm(planted().assign(**columns), factors)
+
+
+def test_no_factor_or_item_is_called_as_the_method_factor() -> None:
+    answers = planted()
+    named = {"method_factor": TWO["f"], "g": TWO["g"]}
+    with pytest.raises(DataError, match='"method_factor" is kept for the factor of wording'):
+        confirm(answers, named, method_factor=["q0", "q1", "q4"])
+    renamed = answers.rename(columns={"q0": "method_factor"})
+    with pytest.raises(DataError, match='"method_factor" is kept for the factor of wording'):
+        confirm(renamed, {"f": ["method_factor", "q1", "q2"]})
+
+
+def test_a_method_factor_that_is_not_there_is_left_out() -> None:
+    with pytest.raises(EstimationError, match="Leave the method factor out: statements worded the other way"):
+        confirm(planted(), TWO, method_factor=["q0", "q1", "q2"])
+
+
+@pytest.mark.parametrize("estimator", ["FIML", "MLR", "WLSMV"])
+def test_two_items_that_nobody_answered_together_are_named(estimator: str) -> None:
+    answers = planted()
+    answers.loc[:199, "q1"] = np.nan
+    answers.loc[200:, "q5"] = np.nan
+    with pytest.raises(DataError, match="Nobody answered both q1 and q5"):
+        confirm(answers, TWO, estimator=estimator)
+
+
+def test_names_in_another_case_are_found() -> None:
+    for items in (bfi(), survey_of(bfi(turned=False), BIG5, R["turned"])):
+        with pytest.raises((DataError, CodebookError), match='Did you mean "A1"'):
+            confirm(items, {"A": ["a1", "A2", "A3"]})
+
+
+def test_factors_written_as_in_lavaan_are_refused_with_the_right_form() -> None:
+    for items in (bfi(), survey_of(bfi(turned=False), BIG5, R["turned"])):
+        with pytest.raises(DataError, match='factors={"N": \\["N1", "N2"'):
+            confirm(items, "N =~ N1 + N2 + N3")
 
 
 def test_a_table_needs_factors() -> None:
@@ -263,10 +335,36 @@ def test_codes_outside_the_answer_scale_are_refused() -> None:
 def test_too_few_complete_respondents_are_refused() -> None:
     holey = planted(30)
     holey.iloc[:28, 0] = np.nan
-    with pytest.raises(DataError, match="Fewer than 3"):
+    with pytest.raises(DataError, match="Fewer than 5 respondents answered q0, and nothing"):
         confirm(holey, TWO)
-    with pytest.raises(EstimationError, match="only 12 respondents"):
+    with pytest.raises(EstimationError, match="fewer respondents than the model needs, 17"):
         confirm(planted(12), TWO)
+
+
+@pytest.mark.parametrize("estimator", ["MLR", "ML", "WLSMV"])
+def test_a_few_complete_respondents_are_refused_before_it_is_said_that_they_agree(estimator: str) -> None:
+    holey = planted(30).round()
+    rows = np.arange(30)
+    for name, place in (("q0", 0), ("q3", 1), ("q7", 2)):
+        holey[name] = holey[name].where((rows < 3) | (rows % 3 != place))
+    holey.loc[:2, "q3"] = 1.0
+    with pytest.raises(DataError, match="Fewer than 5 respondents answered all 8 items, and nothing is shown"):
+        confirm(holey, TWO, estimator=estimator)
+
+
+def test_fewer_respondents_than_a_raised_policy_shows_are_refused() -> None:
+    answers = (planted(9) + 3).round().clip(1, 6)
+    few = replace(survey_of(answers, TWO, []), privacy=Privacy(min_n=10))
+    with pytest.raises(DataError, match="Fewer than 10 respondents answered any of the items"):
+        confirm(few, {"f": TWO["f"]}, estimator="ML")
+
+
+def test_modification_and_parameters_of_too_few_are_hidden() -> None:
+    model = replace(confirm(planted(), TWO), privacy=Privacy(min_n=401))
+    for result in (model, model.modification()):
+        assert result.shown()["hidden"].all() and result.shown()["estimate"].isna().all()
+    assert not model.plot().patches
+    assert "hidden" not in replace(model, privacy=Privacy(min_n=400)).shown()
 
 
 def test_repeated_items_are_refused() -> None:

@@ -75,9 +75,11 @@ def test_a_reversed_item_is_said_to_be_turned_round():
     assert "turned round" in rows.loc["b", "reason"] and "turned round" not in rows.loc["a", "reason"]
 
 
-def test_mean_and_spread_are_hidden_where_they_would_tell_a_hidden_count():
+def test_mean_and_spread_are_hidden_where_they_would_tell_a_hidden_count(monkeypatch):
     answers = drawn(300, (0.7, 0.6, 0.8)).clip(2, 4)
-    answers.loc[:2, "b"] = 5
+    answers.loc[:2, "b"] = 1
+    assert page(answers).shown()["mean"].notna().all()  # five unknown counts stay open
+    monkeypatch.setattr("smstudy.scales.constructs.SAFE", 6)
     made = page(answers)
     shown = made.shown().set_index("term")
     assert made.answers.shown().query("term == 'b'")["n"].isna().any()
@@ -108,3 +110,11 @@ def test_pages_are_shown_one_after_the_other():
     pages = constructs(survey_of(drawn(100, (0.7, 0.8, 0.7))))
     assert list(pages) == ["trust"] and len(pages) == 1
     assert pages._repr_html_() == pages["trust"].to_html() and repr(pages) == pages["trust"].to_text()
+
+
+def test_a_scale_with_an_item_of_a_few_tells_nothing_about_them():
+    answers = drawn(120, (0.7, 0.8, 0.7, 0.8))
+    answers.loc[3:, "d"] = np.nan
+    made = page(answers)
+    assert made.alpha is None and made.tidy().empty
+    assert "fewer than 5 respondents answered d" in made.findings[0].text

@@ -175,7 +175,7 @@ def refusals() -> dict[str, tuple[pd.DataFrame, int, str]]:
         "two items": (items[["q1", "q2"]], 1, "needs 3 items"),
         "constant": (items.assign(q1=3.0), 2, "same answer to q1"),
         "nobody answered": (items.assign(q1=np.nan), 2, "nobody answered q1"),
-        "text": (items.assign(q1="often"), 2, "q1 hold no numbers"),
+        "text": (items.assign(q1="often"), 2, "q1 holds no numbers"),
         "same item twice": (items.assign(q13=items["q1"]), 2, "q1 and q13 hold the same answers"),
         "a sum of others": (items.assign(q13=items["q1"] + items["q5"]), 2, "follows from the others"),
         "too many factors": (items.iloc[:, :5], 3, "3 factors are too many for 5 items.*At most 2"),
@@ -206,7 +206,7 @@ def test_unknown_options_are_refused_with_those_there_are(option):
 
 
 def test_scales_of_a_frame_are_refused():
-    with pytest.raises(DataError, match="names scales of a survey"):
+    with pytest.raises(DataError, match="A table has no scales"):
         choose_factors(planted(100, 15), "one")
 
 
@@ -245,9 +245,35 @@ def test_fewer_respondents_than_the_threshold_are_not_shown():
 
 
 def test_so_few_respondents_that_they_may_not_be_shown_are_refused():
-    with pytest.raises(EstimationError, match="too few"):
+    with pytest.raises(DataError, match="fewer than 5 respondents answered any of the items, and nothing is shown"):
         factor_analysis(planted(4, 19)[NAMES[:3]], 1)
+    few = replace(survey_of(planted(40, 19, cuts=(0.0,)), {"s": NAMES}), privacy=Privacy(min_n=41))
+    with pytest.raises(DataError, match="fewer than 41 respondents"):
+        choose_factors(few)
+
+
+def test_respondents_fewer_than_items_are_not_counted_out():
+    with pytest.raises(EstimationError, match="^Not more than 12 respondents answered all 12 items"):
+        factor_analysis(planted(8, 19), 1)
 
 
 def test_the_same_seed_gives_the_same_record():
     assert write_record(choose_factors(bfi(), seed=3)) == write_record(choose_factors(bfi(), seed=3))
+
+
+def test_items_answered_alike_by_nearly_everybody_are_named():
+    skewed = planted(600, 31, cuts=(1.4, 1.9))
+    for result in (choose_factors(skewed), factor_analysis(skewed, 2)):
+        texts = {finding.name: finding.text for finding in result.findings}
+        assert "can form factors of their own" in texts["skewed_items"] and "polychoric" in texts["skewed_items"]
+    even = planted(600, 31, cuts=(-0.8, 0.0, 0.8))
+    rare = choose_factors(even.assign(q1=skewed["q1"]))
+    assert next(f.text for f in rare.findings if f.name == "skewed_items").startswith("q1: ")
+    for result in (choose_factors(even), choose_factors(even, correlation="polychoric")):
+        assert "skewed_items" not in {finding.name for finding in result.findings}
+    assert "skewed_items" not in {f.name for f in choose_factors(skewed, correlation="polychoric").findings}
+
+
+def test_skewed_answers_of_many_values_are_left_alone():
+    skewed = np.exp(planted(600, 32))
+    assert "skewed_items" not in {finding.name for finding in choose_factors(skewed).findings}

@@ -160,9 +160,15 @@ def test_fewer_respondents_than_three_per_parameter_are_refused():
         graded_response(planted(59))
 
 
-def test_an_item_that_runs_against_the_others_is_pointed_to_reversal():
+def test_one_scale_is_named_and_no_list():
+    for items in (planted(), survey_of(planted(), 4)):
+        with pytest.raises(DataError, match="the name of one scale"):
+            graded_response(items, scale=["s"])
+
+
+def test_an_item_that_runs_against_the_others_is_pointed_to_turning_round():
     items = planted()
-    with pytest.raises(DataError, match="q4 is answered against.*reverse: true"):
+    with pytest.raises(DataError, match="q4 is answered against.*turn round"):
         graded_response(items.assign(q4=5 - items["q4"]))
 
 

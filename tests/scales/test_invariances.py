@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -189,6 +190,14 @@ def test_without_a_wave_before_the_table_is_empty_and_says_so():
 
 
 # privacy
+
+
+@pytest.mark.parametrize(("left_out", "shown"), [(0, 500), (3, 997), (20, 500)])
+def test_the_number_of_people_does_not_tell_about_few_in_one_wave(left_out: int, shown: int):
+    survey, before = two_waves()
+    found = invariance(survey, replace(before, answers=before.answers.iloc[left_out:]), person="person")
+    assert found.glance()["n"] == shown
+    assert ("n_of_both_waves" in {finding.name for finding in found.findings}) == (left_out == 3)
 
 
 def test_small_groups_are_never_named_or_used():

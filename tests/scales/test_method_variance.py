@@ -97,3 +97,11 @@ def test_columns_come_from_the_vocabulary() -> None:
     result = common_method(planted(), TWO)
     assert set(result.tidy()) <= set(TIDY) and set(result.glance()) <= set(GLANCE)
     assert result.to_html() and result.to_docx().tables
+
+
+def test_partial_correlations_of_a_few_are_not_tested() -> None:
+    answers, third = planted(600), np.arange(600) // 200
+    for place, names in enumerate((TWO["one"], TWO["two"], WITH_MARKER["color"])):
+        answers.loc[(third == place) & (answers.index % 200 > 0), names] = np.nan
+    partial = row(common_method(answers, WITH_MARKER, marker="color"), "Marker: partial correlations of scores")
+    assert partial["verdict"] == "not tested" and "Fewer than 5 respondents" in partial["reason"]

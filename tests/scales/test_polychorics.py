@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from smstudy.errors import CodebookError, DataError
+from smstudy.privacy import Privacy
 from smstudy.result import write_record
 from smstudy.scales.polychorics import PolychoricCorrelations, polychoric
 from smstudy.survey.codebook import Codebook
@@ -142,6 +143,38 @@ def test_rows_of_few_respondents_are_hidden_and_thresholds_never_shown() -> None
     assert not {name for name in shown if "threshold" in name}
 
 
+def yes_or_no(*cells: int) -> pd.DataFrame:
+    """Two items with two answers and a given cross table, and one with three that goes with them."""
+    one, other = np.repeat([1, 1, 2, 2], cells), np.repeat([1, 2, 1, 2], cells)
+    third = np.clip(one + other - 1 + np.random.default_rng(1).integers(-1, 2, len(one)), 1, 3)
+    return pd.DataFrame({"q1": one, "q2": other, "q3": third})
+
+
+def test_a_cross_table_of_two_answers_with_a_rare_cell_is_hidden() -> None:
+    result = polychoric(yes_or_no(47, 6, 3, 44))
+    hidden = result.shown().set_index(["term", "other_term"])["hidden"]
+    assert hidden.to_dict() == {("q1", "q2"): True, ("q1", "q3"): False, ("q2", "q3"): False}
+    assert result.shown().iloc[0][["n", "estimate", "std_error", "conf_low", "conf_high"]].isna().all()
+    assert result.tidy()["estimate"].notna().all() and np.isnan(result.pooling().estimates).tolist()[0]
+    assert str(result.tidy()["estimate"][0]) not in write_record(result) + result.to_csv()
+    assert "q1 with q2" not in result.alt_text() and "pairs_hidden" in names_of(result)
+
+
+def test_a_cross_table_without_a_rare_cell_is_shown_until_the_threshold_is_raised() -> None:
+    result = polychoric(yes_or_no(47, 6, 5, 44))
+    assert "hidden" not in result.shown() and "pairs_hidden" not in names_of(result)
+    careful = dataclasses.replace(result, privacy=result.privacy.raised_to(6))
+    assert careful.shown()["hidden"].tolist() == [True, False, False]
+    refused = dataclasses.replace(result, privacy=result.privacy.raised_to(200))
+    assert refused.shown()["hidden"].all() and refused.shown()["estimate"].isna().all()
+
+
+def test_only_those_who_answered_both_count_in_a_cross_table() -> None:
+    items = yes_or_no(47, 6, 5, 44)
+    items.loc[53, "q1"] = np.nan
+    assert polychoric(items).shown()["hidden"].tolist() == [True, False, False]
+
+
 def test_columns_keys_and_record_are_plain() -> None:
     result = polychoric(planted())
     assert set(result.tidy()) <= set(TIDY) and set(result.glance()) <= set(GLANCE)
@@ -189,3 +222,41 @@ def test_mistakes_are_refused_in_words() -> None:
 
 def _pairs(rows: pd.DataFrame) -> list[tuple[str, str]]:
     return list(zip(rows["term"], rows["other_term"], strict=True))
+
+
+def test_a_raised_threshold_refuses_pairs_in_the_words_of_the_policy() -> None:
+    items = planted()
+    items.iloc[12:, 0] = np.nan
+    strict = dataclasses.replace(survey_of(items), privacy=Privacy(min_n=20))
+    with pytest.raises(DataError, match="Fewer than 20 respondents answered q1, and nothing is shown for so few"):
+        polychoric(strict, "climate")
+    assert polychoric(survey_of(items), "climate").n == len(items)
+    items = planted()
+    items.iloc[12:200, 0], items.iloc[200:, 1] = np.nan, np.nan
+    strict = dataclasses.replace(survey_of(items), privacy=Privacy(min_n=20))
+    with pytest.raises(DataError, match="Fewer than 20 respondents answered both q1 and q2"):
+        polychoric(strict, "climate")
+    with pytest.raises(DataError, match="Fewer than 20 respondents answered"):
+        polychoric(strict, "climate", missing="listwise")
+
+
+def test_a_raised_threshold_refuses_complete_answers_of_a_few() -> None:
+    items = planted()
+    items.iloc[0:200, 0], items.iloc[215:300, 1], items.iloc[300:, 2] = np.nan, np.nan, np.nan
+    strict = dataclasses.replace(survey_of(items), privacy=Privacy(min_n=20))
+    assert polychoric(strict, "climate").n == len(items)
+    with pytest.raises(DataError, match="Fewer than 20 respondents answered all items, and nothing is shown"):
+        polychoric(strict, "climate", missing="listwise")
+
+
+def test_rows_are_hidden_where_the_policy_asks_for_more_respondents() -> None:
+    result = dataclasses.replace(polychoric(planted()), privacy=Privacy(min_n=500))
+    assert result.shown()["estimate"].isna().all() and result.shown()["hidden"].all()
+    assert {cell for row in result.table().rows for cell in row} & {"hidden"}
+
+
+def test_advice_fits_what_can_be_done() -> None:
+    items = planted().assign(q4=lambda frame: frame["q1"])
+    text = {finding.name: finding.text for finding in polychoric(items).findings}["perfect_correlation"]
+    assert "no answers contradict a perfect correlation" in text and "leave one of the items out" in text
+    assert "join" not in text

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 import smstudy
 from smstudy.display import rules
 from smstudy.errors import DataError
 from smstudy.result import write_record
-from smstudy.scales.retests import Retest, retest
+from smstudy.scales.retests import NUMBERS, Retest, retest
 from smstudy.vocabulary import GLANCE, TIDY
 
 HERE = Path(__file__).parents[1] / "reference"
@@ -73,11 +74,36 @@ def test_a_code_used_twice_links_nobody() -> None:
     assert row_of(retest(doubled, before, person="person"))["n_linked"] == 40
 
 
-def test_count_and_shift_are_kept_back_where_they_tell_about_few_others() -> None:
-    after, before = waves(extra=3)
-    row = row_of(retest(after, before, person="person"))
+def recovered(row: pd.Series) -> tuple[list[int], float]:
+    """Numbers of people and shift of all that fit to a row: the F quantile of the interval and the mean squares."""
+    c, low = row["icc_consistency"], row["icc_consistency_low"]
+    factor = (1 + c) / (1 - c) / ((1 + low) / (1 - low))
+    fits = [n for n in range(5, 400) if abs(stats.f.isf(0.025, n - 1, n - 1) - factor) < 1e-9 * factor]  # exact
+    shared = c / row["icc_agreement"] - 1
+    total = row["measurement_error"] ** 2 / ((1 - c + shared) / 2)
+    return fits, float(np.sqrt(total * (shared + (1 - c) / fits[0]))) if fits else np.nan
+
+
+def test_few_others_do_not_follow_from_the_rest_of_the_row() -> None:
+    after, before = waves()
+    open_row = row_of(retest(after.assign(use=after["use"] + 0.5), before, person="person"))
+    fits, shift = recovered(open_row)
+    assert fits == [60] and shift == pytest.approx(abs(open_row["difference"]), rel=1e-6)  # four roots on the way
+    result = retest(*waves(extra=3), person="person")
+    row = row_of(result)
+    assert recovered(row)[0] == []
+    assert row[["n_linked", *(name for name in NUMBERS if name != "icc_consistency")]].isna().all()
+    assert not np.isnan(row["icc_consistency"]) and row["reading"]
+    assert [finding.name for finding in result.findings] == ["retest_kept_back"]
+    assert "Nothing to draw" in result.plot().texts[0].get_text()
+
+
+def test_people_without_a_code_are_some_of_the_few_others() -> None:
+    after, before = waves(extra=0)
+    nameless = after.tail(3).assign(person=None, use=[1.0, 2.0, 2.0])
+    row = row_of(retest(pd.concat([after, nameless], ignore_index=True), before, person="person"))
     assert np.isnan(row["n_linked"]) and np.isnan(row["difference"])
-    assert not np.isnan(row["icc_agreement"])
+    assert row_of(retest(after, before, person="person"))["n_linked"] == 60
 
 
 def test_the_reading_is_that_of_the_interval() -> None:
@@ -119,3 +145,18 @@ def test_constant_and_mostly_missing_scores_are_serious_findings() -> None:
     result = retest(after, before, person="person")
     assert [finding.name for finding in result.findings] == ["scale_refused", "too_few_linked"]
     assert result.tidy()["reading"].tolist()[1:] == ["refused", "refused"]
+
+
+def test_infinite_scores_are_refused() -> None:
+    now, before = waves()
+    for pair in ((now.replace({"use": {now["use"][3]: np.inf}}), before), (now, before.assign(use=-np.inf))):
+        with pytest.raises(DataError, match="An infinite score in use. Set it to missing first"):
+            retest(*pair, person="person")
+
+
+def test_a_wave_coded_backwards_is_suspected() -> None:
+    now, before = waves()
+    result = retest(now.assign(use=6 - now["use"]), before, person="person")
+    assert row_of(result)["icc_consistency"] < 0
+    assert any(f.name == "waves_opposed" and "backwards" in f.text for f in result.findings)
+    assert "waves_opposed" not in {finding.name for finding in retest(now, before, person="person").findings}

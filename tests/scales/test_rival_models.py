@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ import pandas as pd
 import pytest
 
 from smstudy.errors import DataError
+from smstudy.privacy import Privacy
 from smstudy.scales.confirmatory import confirm
-from smstudy.scales.rival_models import compare_models
+from smstudy.scales.rival_models import _Difference, _tested, compare_models
 
 HERE = Path(__file__).parents[1] / "reference"
 CFA = Path(__file__).parents[3] / "shared" / "data" / "cfa"
@@ -76,6 +78,52 @@ def test_what_cannot_be_told_apart_is_said() -> None:
     assert compare_models(models).verdict.startswith("cannot tell plain from pair: take plain")
 
 
+@pytest.mark.parametrize(
+    ("p_values", "expected"),
+    [
+        ([0.4, 0.3], "c is favored: the most restricted model that no test rejects"),
+        ([0.4, 0.01], "b is favored: the most restricted model that no test rejects"),
+        ([0.01, 0.4], "a is favored: the most restricted model that no test rejects"),
+        (
+            [0.4, np.nan],
+            "b is favored: the most restricted model that no test rejects; there is no test of c against b",
+        ),
+        ([np.nan, 0.4], "cannot tell: there is no test of b against a"),
+    ],
+)
+def test_a_chain_of_tests_ends_where_a_model_is_rejected_or_untested(p_values: list[float], expected: str) -> None:
+    assert _tested(["a", "b", "c"], [_Difference(1.0, 1, p, "") for p in p_values]) == expected
+
+
+def test_without_bic_the_tests_choose_among_three_models() -> None:
+    answers = planted(0.3).round()
+    rivals = {"one": (ONE, ()), "two": (TWO, ()), "pair": (TWO, [("a", "d")])}
+    models = {
+        name: confirm(answers, factors, estimator="WLSMV", correlated_errors=pairs)
+        for name, (factors, pairs) in rivals.items()
+    }
+    result = compare_models(models)
+    assert result.tidy()["term"].tolist() == ["pair", "two", "one"]
+    assert result.verdict == "two is favored: the most restricted model that no test rejects"
+    assert "BIC" not in result.note and "AIC" not in result.note
+
+
+def test_ordinal_models_without_a_test_say_so() -> None:
+    answers = planted(0.3).round()
+    models = {
+        name: confirm(answers, TWO, estimator="WLSMV", correlated_errors=[pair])
+        for name, pair in (("near", ("a", "d")), ("far", ("b", "e")))
+    }
+    assert compare_models(models).verdict.endswith("there is no test")
+
+
+def test_models_without_names_are_refused_in_words() -> None:
+    model = confirm(planted(0.3), TWO)
+    for given in (([model, model],), (model, model), (model,)):
+        with pytest.raises(DataError, match='name: compare_models\\({"one factor": first'):
+            compare_models(*given)
+
+
 def test_models_that_are_not_nested_get_no_test() -> None:
     answers = planted(0.3)
     other = {"F": list("abd"), "G": list("cef")}
@@ -107,3 +155,12 @@ def test_different_answers_estimators_and_single_models_are_refused() -> None:
             compare_models({"one": model, "other": other})
     with pytest.raises(DataError, match="two models or more"):
         compare_models({"one": model})
+
+
+def test_models_of_too_few_are_hidden() -> None:
+    rng = np.random.default_rng(1)
+    traits = rng.multivariate_normal([0, 0], [[1, 0.4], [0.4, 1]], size=60).repeat(3, axis=1)
+    answers = pd.DataFrame(traits + 0.6 * rng.normal(size=(60, 6)), columns=list("abcdef"))
+    models = {name: confirm(answers, factors) for name, factors in {"one": ONE, "two": TWO}.items()}
+    hidden = replace(compare_models(models), privacy=Privacy(min_n=61)).shown()
+    assert hidden["cfi"].isna().all() and hidden["verdict"].isna().all() and hidden["reason"].isna().all()

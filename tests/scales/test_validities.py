@@ -185,3 +185,15 @@ def test_scales_of_a_few_are_hidden() -> None:
     assert hidden.shown()["htmt"].isna().all() and ".3" not in hidden.to_csv()
     scales = type(result.convergence)(**{**vars(result.convergence), "privacy": strict})
     assert {cell for row in scales.table().rows for cell in row[1:]} <= {"hidden", "–", "", "3"}
+
+
+@pytest.mark.parametrize(("gaps", "words"), [
+    ({"f": slice(3, None)}, "Fewer than 5 respondents answered f, and nothing is shown for so few"),
+    ({"a": slice(0, 58), "f": slice(62, None)}, "Fewer than 5 respondents answered both a and f"),
+])  # fmt: skip
+def test_items_answered_together_by_a_few_are_refused(gaps: dict[str, slice], words: str) -> None:
+    answers = planted(120)
+    for name, rows in gaps.items():
+        answers.iloc[rows, answers.columns.get_loc(name)] = np.nan
+    with pytest.raises(DataError, match=words):
+        validity(answers, TWO, n_boot=BOOT)

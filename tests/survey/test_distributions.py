@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import matplotlib
 import numpy as np
 import pandas as pd
@@ -27,6 +29,7 @@ CODEBOOK = Codebook.model_validate(
             *({"name": f"r{i}", "kind": "item", "categories": RANKS} for i in (1, 2, 3)),
             {"name": "tools", "kind": "multi-select", "categories": [{"value": v, "label": v.upper()} for v in "abc"]},
             {"name": "age", "kind": "number"},
+            {"name": "role", "kind": "category", "categories": [{"value": c, "label": c.upper()} for c in "abcd"]},
         ],
         "scales": [{"name": "use", "title": "Use", "items": ["q1", "q2"]}],
     }
@@ -51,9 +54,33 @@ def test_counts_of_a_question_add_up_to_all_respondents():
 
 
 def test_no_hidden_count_follows_from_the_number_of_respondents():
-    shown = distribution(survey_of(q1=[1] * 20 + [2] * 2 + [3] * 9 + [4] * 30), "q1").shown()
-    assert shown.loc[shown["hidden"], "answer"].tolist() == ["Disagree", "Neutral"]
+    roles = pd.DataFrame({"role": ["A"] * 20 + ["B"] * 2 + ["C"] * 9 + ["D"] * 30})
+    shown = distribution(replace(survey_of(q1=[1]), answers=roles), "role").shown()
+    assert shown.loc[shown["hidden"], "answer"].tolist() == ["B", "C"]
     assert shown.loc[shown["hidden"], ["n", "share"]].isna().all(axis=None)
+
+
+def test_no_hidden_count_follows_from_the_mean_and_spread_of_an_item():
+    rare, common = [1] * 3 + [2] * 20 + [3] * 43 + [4] * 40 + [5] * 14, [2] * 40 + [3] * 40 + [4] * 40
+    shown = distribution(survey_of(q1=[*rare, *[np.nan] * 3], q2=[*common, *[np.nan] * 3]), "use").shown()
+    assert shown.loc[shown["hidden"] & (shown["term"] == "q1"), "answer"].tolist()[:5] == [e["label"] for e in AGREE]
+    assert shown.loc[shown["hidden"] & (shown["term"] == "q2"), "answer"].tolist() == ["No answer"]
+
+
+def test_five_hidden_counts_stay_open_where_number_mean_and_spread_are_known():
+    counts, codes = np.array([3, 20, 43, 40, 14]), np.arange(1, 6)
+    known = np.array([np.ones(5, int), codes, codes**2])
+    possible = {
+        (one, two, *rest.round().astype(int).tolist())
+        for one in range(121)
+        for two in range(121 - one)
+        if np.abs(
+            (rest := np.linalg.solve(known[:, 2:], known @ counts - known[:, :2] @ [one, two])).round() - rest
+        ).max()
+        < 1e-9  # whole numbers, but for rounding
+        and rest.min() > -0.5
+    }
+    assert tuple(counts) in possible and {each[0] for each in possible} >= set(range(1, 11))
 
 
 def test_nothing_is_shown_where_everybody_answers_alike():
@@ -97,7 +124,7 @@ def test_the_middle_of_eleven_answers_is_seven_and_eight():
 
 
 def test_the_words_of_a_picture_name_no_hidden_count():
-    made = distribution(survey_of(q1=[1] * 20 + [2] * 2 + [3] * 9 + [4] * 30), "q1")
+    made = distribution(survey_of(q1=[1] * 20 + [2] * 2 + [3] * 9 + [4] * 30, q2=[1] * 20 + [3] * 41), "use")
     assert "Disagree 3" not in made.alt_text() and "Strongly disagree 33" in made.alt_text()
 
 
