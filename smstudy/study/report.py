@@ -16,7 +16,7 @@ from smstudy.errors import DisclosureError
 from smstudy.study.definition import Study, read_study
 from smstudy.study.inputs import Inputs
 from smstudy.study.ledger import FILE, KEY
-from smstudy.study.wording import sentence_instead, table_of, words_below
+from smstudy.study.wording import sentence_instead, summary_of, table_of, words_below
 from smstudy.survey.auditing import Audit, audit
 from smstudy.survey.codebook import read_codebook
 from smstudy.survey.exports import read_export
@@ -43,6 +43,10 @@ SUMMARY = "90-summary"
 ABOUT_PROTECTION = ("ProtectionSheet", "Audit")
 # Kinds of result for those who work with the data: in the notebooks and files of the run, not on the page.
 FOR_ANALYSTS = ("DefectReport", "PooledResult", "QualityCard", "MissingPatterns", "NonResponse", "Weights")
+# Kinds of result whose picture is for analysts; the page has the table in words.
+TABLE_ONLY = ("Agreement", "Invariance")
+# Kinds of result that are folded on the page, because there is one for every scale.
+DETAILS = ("Construct",)
 # What the verdicts on hypotheses mean; `smstudy.study.hypotheses.decide` is the rule.
 DECISION = (
     "Supported: the whole interval lies on the expected side of zero, and the number is at least the smallest effect "
@@ -70,6 +74,11 @@ class Block:
     below: str
     picture: str
     alt: str
+
+    @property
+    def is_detail(self) -> bool:
+        """Whether the page shows it only when it is asked to."""
+        return self.record["kind"] in DETAILS
 
 
 def publish_report(staging: Path, folder: Path, inputs: Inputs) -> None:
@@ -125,7 +134,7 @@ def render_report(run: Path, study: Study, inputs: Inputs) -> str:
         verdicts=_rows(blocks.get(SUMMARY, ()), "Verdicts"),
         decision=_decision(study),
         sections=[
-            (*SECTIONS.get(name, (name, "")), told)
+            (*SECTIONS.get(name, (name, "")), summary_of([block.record for block in told]), told)
             for name, part in blocks.items()
             if name != SUMMARY and (told := _told(part))
         ],
@@ -207,7 +216,7 @@ def _blocks(run: Path, notebook: str) -> list[Block]:
 def _block(figures: Path, name: str, record: Mapping[str, object]) -> Block:
     image, words = figures / f"{name}.svg", figures / f"{name}.txt"
     picture, alt = "", ""
-    if image.is_file():
+    if image.is_file() and record["kind"] not in TABLE_ONLY:
         picture = f"data:image/svg+xml;base64,{base64.b64encode(image.read_bytes()).decode()}"
         alt = words.read_text(encoding="utf-8").strip()
     table = table_of(record)

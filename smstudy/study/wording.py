@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from smstudy.display import apa, rules, tables
-from smstudy.display.prose import join_words
+from smstudy.display.prose import join_words, plural
 
 Record = Mapping[str, object]
 Rows = Sequence[Mapping[str, object]]
@@ -59,7 +59,6 @@ COLUMNS = {
         "term": "Scale", "rwg": "Members agree (rWG; 1: fully)", "icc_2": "Departments can be told apart (ICC(2))",
         "icc_2_low": "95% interval", "verdict": "Averages",
     },
-    "Invariance": {"scale": "Scale", "step": "What is the same", "verdict": "Verdict", "reading": "In words"},
     "Refusal": {"reason": "Reason"},
     "Distribution": {"term": "Question", "answer": "Answer", "n": "People", "share": "Share"},
 }  # fmt: skip
@@ -68,6 +67,7 @@ TECHNICAL_ROWS = ("Constant",)
 EMPTY = {
     "Cleaning": "The study has no cleaning rules, so nobody was left out.",
     "WaveChanges": "There is no previous wave to compare with.",
+    "Invariance": "There is no previous wave to compare with.",
 }
 NOTHING = "There is nothing to show here."
 ALL_HIDDEN = "Everything in this table is hidden, because each row would tell about few people."
@@ -82,6 +82,7 @@ FIT = {
     "rmsea": ("How far it misses per degree of freedom (RMSEA; 0: not at all)", rules.ONE_FACTOR),
     "srmr": ("How far the correlations differ on average (SRMR; 0: not at all)", rules.RESIDUAL_FIT),
 }
+FITS, UNFIT, UNSURE = "fits", "does not fit", "cannot tell"
 PARTS_AS_SHARES = ("response", "item_missing", "careless")
 CANNOT_TELL, NOT_KNOWN = "cannot tell", "not known"
 
@@ -89,6 +90,23 @@ CANNOT_TELL, NOT_KNOWN = "cannot tell", "not known"
 def table_of(record: Record) -> Record:
     """The table of a stored result as the page shows it."""
     return OWN_TABLES.get(record["kind"], _plain_table)(record)
+
+
+def summary_of(records: Sequence[Record]) -> str:
+    """What the pages of all scales come to, in a sentence or two; empty without such pages."""
+    rows = [row for record in records if record["kind"] == "Construct" for row in record["tidy"]]
+    if not rows:
+        return ""
+    told = f"{sum(row['verdict'] == FITS for row in rows)} of {plural(len(rows), 'statement')} fit their scale."
+    for verdict, words in {UNFIT: "Not fitting", UNSURE: "Too few answers to tell"}.items():
+        names = [record_label(row["term"], records).rstrip(".") for row in rows if row["verdict"] == verdict]
+        told += f" {words}: {'; '.join(names)}." if names else ""
+    return f"{told} Unfold a scale to see its statements."
+
+
+def record_label(name: str, records: Sequence[Record]) -> str:
+    """The words a reader knows a variable by."""
+    return next((record["labels"][name] for record in records if name in record["labels"]), name)
 
 
 def sentence_instead(record: Record, table: Record) -> str:
@@ -198,8 +216,25 @@ def _fit(record: Record) -> Record:
     return {**record["table"], "headings": headings, "numeric": [False, True, False], "rows": rows}
 
 
+def _comparable(record: Record) -> Record:
+    """Whether means of each scale may be compared, and what stands in the way."""
+    rows: dict[str, list[Mapping[str, object]]] = {}
+    for row in record["tidy"]:
+        rows.setdefault(row["scale"], []).append(row)
+    told = [[record["labels"].get(scale, scale), steps[0]["means"], _obstacle(steps)] for scale, steps in rows.items()]
+    headings = ["Scale", "Means may be compared", "Why"]
+    return {**record["table"], "headings": headings, "numeric": [False] * 3, "rows": told}
+
+
+def _obstacle(steps: Rows) -> str:
+    if steps[0]["means"] == "allowed":
+        return "The questions mean the same."
+    return next((f"{row['reading']} {row['reason']}" for row in steps if row["verdict"] != "supported"), NOT_KNOWN)
+
+
 OWN_TABLES: dict[str, Callable[[Record], Record]] = {
     "FactorModel": _fit,
+    "Invariance": _comparable,
     "Profile": _grid,
     "QualityGrade": _graded,
     "ProtectionSheet": _by_treatment,
@@ -219,8 +254,9 @@ def _about_scales(rows: Rows) -> str:
 def _about_constructs(rows: Rows) -> str:
     return (
         f"A statement fits if the whole interval is above {apa.bounded(rules.ITEM_REST.cuts[0])}, and does not if it "
-        "is below. Statements worded the other way are turned round before. Where few people gave an answer, the mean "
-        "is hidden as well, since their number would follow from it."
+        "is below. Pictures show the answers as given; means and correlations are taken after "
+        "turning round statements that are worded the other way. Where few people gave one of the "
+        "answers, all of them are hidden, since their number would follow from the mean."
     )
 
 

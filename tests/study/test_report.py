@@ -300,6 +300,30 @@ def test_the_fit_of_a_factor_model_is_told_in_words_beside_its_picture(tmp_path)
     assert cells[1::3] == [".97", ".12", ".03"] and cells[2::3] == ["close fit", "poor fit", "close fit"]
 
 
+def test_the_page_says_of_each_scale_whether_its_means_may_be_compared(tmp_path):
+    steps = [
+        {"scale": "use", "step": "metric", "verdict": "supported", "reading": "Fine.", "reason": "",
+         "means": "allowed"},
+        {"scale": "fear", "step": "metric", "verdict": "supported", "reading": "Fine.", "reason": "", "means": "no"},
+        {"scale": "fear", "step": "scalar", "verdict": "not supported", "reading": "It is not.", "reason": "Why.",
+         "means": "not allowed"},
+    ]  # fmt: skip
+    part = block_of(with_record(tmp_path, "20-scales", "Invariance", steps), "Invariance")
+    cells = re.findall(r"<td.*?>(.*?)</td>", part)
+    assert cells == ["use", "allowed", "The questions mean the same.", "fear", "no", "It is not. Why."]
+
+
+def test_the_pages_of_scales_are_folded_and_summed_up_in_a_sentence(tmp_path):
+    rows = [
+        {"term": name, "mean": 3.0, "item_rest": 0.5, "verdict": verdict, "reason": "Why."}
+        for name, verdict in {"a": "fits", "b": "fits", "c": "does not fit", "d": "cannot tell"}.items()
+    ]
+    page = with_record(tmp_path, "20-scales", "Construct", rows, labels={"c": "I like it."})
+    assert "<details><summary><h3>Title of Construct</h3></summary>" in page
+    words = "2 of 4 statements fit their scale. Not fitting: I like it. Too few answers to tell: d. Unfold a scale"
+    assert words in page
+
+
 def test_a_refused_analysis_says_why_on_the_page(tmp_path):
     rows = [{"reason": "There is no previous wave."}]
     assert "There is no previous wave." in block_of(with_record(tmp_path, "20-scales", "Refusal", rows), "Refusal")
