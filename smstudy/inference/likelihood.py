@@ -7,6 +7,7 @@ gaps make one piece per pattern. Everything is a sum over pieces.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ GOAL = 1e-20  # squared distance to the minimum, in standard errors of one respo
 NEAR = 1e-9  # so near that rounding decides whether the fit gets better
 NEWTON = 1e-2  # so near that second derivatives lead faster than their expectation
 DAMPING = 1e-6
+TOLD = 0.03  # so much of a direction beside all others is far from being damped
 PIECES_AT_ONCE = 256
 ROWS_AT_ONCE = 4096
 
@@ -222,7 +224,12 @@ def _root(matrix: Floats, *, least: float) -> Floats | None:
     None if an eigenvalue is not above the least one allowed.
     """
     scale = 1 / np.sqrt(np.maximum(np.diag(matrix), np.finfo(float).tiny))
-    roots, vectors = np.linalg.eigh(matrix * np.outer(scale, scale))
+    scaled = matrix * np.outer(scale, scale)
+    with suppress(np.linalg.LinAlgError):
+        lower = np.linalg.cholesky(scaled)
+        if np.diag(lower).min() > TOLD:
+            return scale[:, None] * np.linalg.inv(lower).T
+    roots, vectors = np.linalg.eigh(scaled)
     if roots[0] <= least:
         return None
     return scale[:, None] * vectors / np.sqrt(np.maximum(roots, DAMPING))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -70,12 +71,25 @@ class Structure:
         return sums / cells
 
     def at(self, parameters: Floats) -> dict[str, Floats]:
-        """Every matrix at some values of the parameters, shape (q,)."""
-        with_fixed = np.append(parameters, 0.0)
-        return {
-            name: np.where(places == FIXED, self.values[name], with_fixed[places])
-            for name, places in self.places.items()
-        }
+        """Every matrix at some values of the parameters, shape (q,), real or complex."""
+        cells = dict(self.values)
+        for name, free in self._everywhere.items():
+            cells[name] = self.values[name].astype(np.result_type(float, parameters))
+            cells[name][free.cells] = parameters[free.numbers]
+        return cells
+
+    @cached_property
+    def _everywhere(self) -> dict[str, _Free]:
+        """Free cells of the matrices that have any."""
+        return {name: _Free.of(places) for name, places in self.places.items() if (places != FIXED).any()}
+
+    @cached_property
+    def _below(self) -> dict[str, _Free]:
+        """The same, symmetric matrices below the diagonal only."""
+        below = {name: places.copy() for name, places in self.places.items() if name in self._everywhere}
+        for name in SYMMETRIC & below.keys():
+            below[name][:, *np.triu_indices(below[name].shape[1], 1)] = FIXED
+        return {name: _Free.of(places) for name, places in below.items()}
 
     def moments(self, parameters: Floats) -> Moments:
         """Covariances and means that the model implies."""
@@ -99,7 +113,7 @@ class Structure:
             "intercepts": (unit, None, None),
             "factor_means": (paths, None, None),
         }
-        return _collect([_cells_of(self.places[name], name, *sides[name]) for name in sides], len(self.items))
+        return _collect([_cells_of(self._below[name], name, *sides[name]) for name in sides if name in self._below])
 
 
 @dataclass(frozen=True)
@@ -257,27 +271,38 @@ def _paths(cells: Mapping[str, Floats]) -> Floats:
 
 
 def _total_effects(cells: Mapping[str, Floats]) -> Floats:
-    size = cells["regressions"].shape[-1]
-    return np.linalg.inv(np.eye(size) - cells["regressions"])
+    direct = cells["regressions"]
+    unit = np.eye(direct.shape[-1])
+    return np.linalg.inv(unit - direct) if direct.any() else np.broadcast_to(unit, direct.shape)
 
 
-def _cells_of(places: Places, name: str, left: Floats, right: Floats | None, means: Floats | None) -> tuple:
-    """Free cells of a matrix with their derivatives; a symmetric one is read below its diagonal."""
-    below = np.tril(np.ones(places.shape[1:], bool)) if name in SYMMETRIC else True
-    groups, rows, columns = np.nonzero((places != FIXED) & below)
+class _Free(NamedTuple):
+    """Free cells of a matrix: groups, rows and columns, and the number of the parameter in each."""
+
+    cells: tuple[Places, Places, Places]
+    numbers: Places
+
+    @classmethod
+    def of(cls, places: Places) -> _Free:
+        cells = np.nonzero(places != FIXED)
+        return cls(cells, places[cells])
+
+
+def _cells_of(free: _Free, name: str, left: Floats, right: Floats | None, means: Floats | None) -> tuple:
+    """Free cells of a matrix with their derivatives."""
+    groups, rows, columns = free.cells
     to_left = left[groups, :, rows]
     if right is None:
-        return places[groups, rows, columns], groups, to_left, np.zeros_like(to_left), to_left
+        return free.numbers, groups, to_left, np.zeros_like(to_left), to_left
     to_right = right[groups, :, columns]
     if name in SYMMETRIC:
         to_right = to_right * np.where(rows == columns, 0.5, 1.0)[:, None]
     to_mean = np.zeros_like(to_left) if means is None else to_left * means[groups, columns]
-    return places[groups, rows, columns], groups, to_left, to_right, to_mean
+    return free.numbers, groups, to_left, to_right, to_mean
 
 
-def _collect(parts: Sequence[tuple], n_items: int) -> Slopes:
-    parameters, groups, left, right, means = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Slopes(parameters, groups, left.reshape(-1, n_items), right.reshape(-1, n_items), means)
+def _collect(parts: Sequence[tuple]) -> Slopes:
+    return Slopes(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
 def _empty(items: tuple[str, ...], factors: tuple[str, ...], n_groups: int) -> Structure:
