@@ -10,12 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from smstudy.display import apa, figures, rules
 from smstudy.display.prose import join_words
 from smstudy.errors import DataError, EstimationError
-from smstudy.inference.fitted import Fitted, Sample
+from smstudy.inference.fitted import Fitted, Sample, scaled_difference
 from smstudy.inference.likelihood import complete_pieces, minimize
 from smstudy.inference.normal_theory import saturated_discrepancy
 from smstudy.inference.ordinal_structures import OrdinalFitted, difference_test
@@ -158,16 +157,11 @@ def _difference(free: Fitted, restricted: Fitted) -> _Difference:
             return _Difference(missing, df, missing, "not nested: no test")
     except EstimationError:
         return _Difference(missing, df, missing, "not nested: no test")
-    return _scaled_difference(free, restricted, df)
-
-
-def _scaled_difference(free: Fitted, restricted: Fitted, df: int) -> _Difference:
-    """The difference over its scale; without a scale, the plain one."""
-    scale = (restricted.test.df * restricted.test.scale - free.test.df * free.test.scale) / df
-    if not scale > 0:
-        return _Difference(float("nan"), df, float("nan"), "the scale of the difference is not positive: no test")
-    statistic = max(restricted.test.statistic - free.test.statistic, 0.0) / scale
-    return _Difference(statistic, df, float(stats.chi2.sf(statistic, df)), "")
+    try:
+        test = scaled_difference(restricted, free)
+    except EstimationError:
+        return _Difference(missing, df, missing, "the scale of the difference is not positive: no test")
+    return _Difference(test.corrected, df, test.p_value, "")
 
 
 def _nested(free: Fitted, restricted: Fitted) -> bool:
