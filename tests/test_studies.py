@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import smstudy
@@ -70,8 +71,9 @@ def test_the_pulse_recovers_how_the_scales_were_made(pulse):
 
 def test_ordinal_loadings_of_the_pulse_are_those_planted():
     truth = json.loads((ROOT / "data" / "demo-organization" / "truth.json").read_text(encoding="utf-8"))
-    loadings = smstudy.confirm(smstudy.open_study("quarterly-pulse").survey("clean"), estimator="WLSMV").tidy()
-    loadings = loadings[loadings["parameter"] == "loading"]
+    survey = smstudy.open_study("quarterly-pulse").survey("clean")
+    fits = [smstudy.confirm(survey, [scale.name], estimator="WLSMV") for scale in survey.codebook.scales]
+    loadings = pd.concat([fit.tidy() for fit in fits])
     planted = truth["planted"]["loading"]
     held = loadings["conf_low"].lt(planted) & loadings["conf_high"].gt(planted)
     assert held.sum() >= 16  # of 20 intervals of 95 %, fewer than 16 hold with probability 0.0003
