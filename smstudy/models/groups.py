@@ -178,6 +178,8 @@ def changes(
         CHANGED if p < 1 - LEVEL and not (term in gates and gates[term].verdict == NOT_ALLOWED) else CANNOT_TELL
         for p, term in zip(rows["p_adjusted"], rows["term"], strict=True)
     ]
+    if gates:
+        rows["means"] = [gates[term].verdict if term in gates else "" for term in rows["term"]]
     return WaveChanges(
         title=_title(survey, previous, scores, unit),
         note=(

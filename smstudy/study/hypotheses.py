@@ -15,6 +15,7 @@ SUPPORTED, NOT_SUPPORTED = "supported", "not supported"
 TOO_LITTLE, NOT_TESTED = "too little data", "not tested"
 GROUP_VERDICTS = {"no stable groups": NOT_SUPPORTED, "too little data": TOO_LITTLE}
 LEVEL = 0.05
+NOT_COMPARABLE = "not allowed"
 Record = Mapping[str, object]
 
 
@@ -46,8 +47,8 @@ def decide(hypotheses: Sequence[Hypothesis], records: Mapping[str, Record]) -> V
     Verdicts
         *Supported*: the whole interval lies on the expected side of zero and the estimate reaches the smallest effect
         of interest. *Not supported*: the whole interval lies below the smallest effect of interest. *Too little data*:
-        the interval allows both, or the result itself says so. *Not tested*: the number is not there, was refused, or
-        is not the only one of its name.
+        the interval allows both, or the result itself says so. *Not tested*: the number is not there, was refused,
+        is not the only one of its name, or is a change of means that cannot be compared.
     """
     rows = [_decide(hypothesis, records.get(hypothesis.result)) for hypothesis in hypotheses]
     columns = ["term", "statement", "verdict", "reason", "estimate", "conf_low", "conf_high", "threshold"]
@@ -78,6 +79,8 @@ def _by_interval(hypothesis: Hypothesis, record: Record) -> dict[str, object]:
     numbers = [rows[0].get(key) for key in (name, "conf_low", "conf_high")]
     if any(pd.isna(value) for value in numbers):
         return _untested("the number was hidden or refused")
+    if rows[0].get("means") == NOT_COMPARABLE:
+        return _untested("the questions do not mean the same in both waves, so the means cannot be compared")
     estimate, low, high = numbers
     little = any(finding["name"] == TOO_LITTLE.replace(" ", "_") for finding in record["findings"])
     verdict = TOO_LITTLE if little else _verdict(hypothesis, estimate, low, high)

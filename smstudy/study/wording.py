@@ -264,7 +264,8 @@ def _about_validity(rows: Rows) -> str:
     low, high = (apa.bounded(cut) for cut in (rules.DISCRIMINATION.cuts[0], rules.DISCRIMINATION.cuts[-1]))
     return (
         f"Two things: the whole interval is below {low}. Not shown to be two things: it begins at {high} or above. "
-        "Cannot tell: the sample is too small to say."
+        "Cannot tell: the interval reaches beyond; where such scales are driver and outcome, that they go together may "
+        "mean no more than that they ask the same."
     )
 
 
@@ -272,7 +273,7 @@ def _about_averages(rows: Rows) -> str:
     return (
         f"Allowed: members of a department agree (rWG from {apa.bounded(rules.AGREED.cuts[0])}), departments differ, "
         f"and their means are reliable (ICC(2) from {apa.bounded(rules.GROUP_MEANS.cuts[0])}). Where averages are not "
-        "allowed, speak of people, not of departments."
+        "allowed, speak of people, not of departments; where nobody can tell, read averages of departments with doubt."
     )
 
 

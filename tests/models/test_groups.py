@@ -272,7 +272,7 @@ def test_a_change_counts_only_if_the_questions_mean_the_same(verdict, found, nam
     then, now = survey("A" * 200, wave="1", seed=1), survey("A" * 200, seed=2)
     now = replace(now, answers=now.answers.assign(use=now.answers["use"] + 1))
     told = changes(now, then, ["use"], comparable=gated(verdict))
-    assert told.tidy()["verdict"].tolist() == [found]
+    assert told.tidy()["verdict"].tolist() == [found] and told.tidy()["means"].tolist() == [verdict]
     assert [finding.name for finding in told.findings if finding.name.startswith("means")] == names
 
 

@@ -141,3 +141,14 @@ def test_what_does_not_survive_the_correction_of_its_table_is_not_supported():
     verdicts = decide([claim], {"30-groups/changes": {"tidy": [row], "glance": {}, "findings": []}}).tidy()
     assert verdicts["verdict"].tolist() == ["too little data"]
     assert "corrected for all comparisons" in verdicts["reason"][0]
+
+
+def test_a_change_of_means_that_cannot_be_compared_is_not_tested():
+    row = {"term": "support", "difference": 0.9, "conf_low": 0.7, "conf_high": 1.1, "p_adjusted": 0.001}
+    claim = Hypothesis(id="H1", statement="More.", result="30-groups/changes", term="support", smallest=0.1)
+
+    def decided(means):
+        record = {"tidy": [{**row, "means": means}], "glance": {}, "findings": []}
+        return decide([claim], {"30-groups/changes": record}).tidy()["verdict"][0]
+
+    assert [decided(means) for means in ("allowed", "cannot tell", "not allowed")] == [SUPPORTED, SUPPORTED, NOT_TESTED]
