@@ -31,9 +31,9 @@ import pandas as pd  # noqa: E402
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from smstudy.inference.full_information import fit_fiml  # noqa: E402
-from smstudy.inference.normal_theory import fit_ml, fit_mlr, sample_of  # noqa: E402
-from smstudy.inference.structures import measurement_model  # noqa: E402
+from smstudy.inference.factor_models.full_information import fit_fiml  # noqa: E402
+from smstudy.inference.factor_models.normal_theory import fit_ml, fit_mlr, sample_of  # noqa: E402
+from smstudy.inference.factor_models.structures import measurement_model  # noqa: E402
 from smstudy.scales.confirmatory import confirm  # noqa: E402
 
 R_SIDE = """

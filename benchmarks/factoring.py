@@ -33,9 +33,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import smstudy  # noqa: E402
-from smstudy.inference.dimensions import parallel_analysis  # noqa: E402
-from smstudy.inference.extraction import extract  # noqa: E402
-from smstudy.inference.rotation import rotate  # noqa: E402
+from smstudy.inference.psychometrics.dimensions import parallel_analysis  # noqa: E402
+from smstudy.inference.psychometrics.extraction import extract  # noqa: E402
+from smstudy.inference.psychometrics.rotation import rotate  # noqa: E402
 
 DATA = ROOT / "tests" / "reference" / "bfi_complete.csv"
 DRAWS, FACTORS, GOAL, LIMIT = 100, 5, 5, 10.0

@@ -28,7 +28,7 @@ import pandas as pd  # noqa: E402
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from smstudy.inference.discriminant import (  # noqa: E402
+from smstudy.inference.psychometrics.discriminant import (  # noqa: E402
     monotrait_ratios,
     pairwise_correlations,
     resampled_ratios,

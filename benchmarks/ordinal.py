@@ -29,9 +29,9 @@ import pandas as pd  # noqa: E402
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from smstudy.inference.ordinal_structures import OrdinalFitted, fit_wlsmv, ordinal_moments  # noqa: E402
-from smstudy.inference.polychoric import ordinal_codes  # noqa: E402
-from smstudy.inference.structures import measurement_model  # noqa: E402
+from smstudy.inference.factor_models.ordinal_structures import OrdinalFitted, fit_wlsmv, ordinal_moments  # noqa: E402
+from smstudy.inference.factor_models.structures import measurement_model  # noqa: E402
+from smstudy.inference.psychometrics.polychoric import ordinal_codes  # noqa: E402
 
 ANSWERS = ROOT / "tests" / "reference" / "bfi_complete.csv"
 GOAL, LARGE_GOAL = 20, 10

@@ -31,7 +31,7 @@ import pandas as pd  # noqa: E402
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from smstudy.inference.polychoric import Polychorics, asymptotic_covariance, ordinal_codes, polychorics  # noqa: E402
+from smstudy.inference.psychometrics.polychoric import Polychorics, asymptotic_covariance, ordinal_codes, polychorics  # noqa: E402
 
 ANSWERS = ROOT / "tests" / "reference" / "bfi_complete.csv"
 GOAL, LARGE_GOAL = 20, 10

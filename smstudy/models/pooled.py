@@ -14,8 +14,8 @@ from scipy.special import expit, logit
 
 from smstudy.display import figures
 from smstudy.errors import EstimationError, SmstudyError, StudyError
-from smstudy.inference.design import INTERCEPT
 from smstudy.inference.pooling import Pooled, pool_estimates, pooled_wald
+from smstudy.inference.regression.design import INTERCEPT
 from smstudy.result import Finding, Poolable, Result, Scale
 from smstudy.scales.scoring import score
 from smstudy.survey.dataset import Data, Survey

@@ -16,12 +16,17 @@ from scipy import stats
 from smstudy.display import figures, rules
 from smstudy.display.prose import join_words
 from smstudy.errors import DataError, DisclosureError, StudyError, did_you_mean
-from smstudy.inference.covariance import NAMES, Kind, check_kind, clustered, robust
-from smstudy.inference.design import INTERCEPT, POOLED, Design, build_design
-from smstudy.inference.diagnostics import breusch_pagan, cooks_distance, describes_too_few, variance_inflation
-from smstudy.inference.formula import Formula, parse_formula
-from smstudy.inference.least_squares import least_squares
-from smstudy.inference.logistic import log_likelihood, logistic
+from smstudy.inference.regression.covariance import NAMES, Kind, check_kind, clustered, robust
+from smstudy.inference.regression.design import INTERCEPT, POOLED, Design, build_design
+from smstudy.inference.regression.diagnostics import (
+    breusch_pagan,
+    cooks_distance,
+    describes_too_few,
+    variance_inflation,
+)
+from smstudy.inference.regression.formula import Formula, parse_formula
+from smstudy.inference.regression.least_squares import least_squares
+from smstudy.inference.regression.logistic import log_likelihood, logistic
 from smstudy.inference.threads import one_thread
 from smstudy.privacy import Privacy
 from smstudy.result import Finding, Poolable, Result, Rows
@@ -217,8 +222,8 @@ def regress(
     Parameters
     ----------
     formula : str
-        Such as `"adoption ~ leadership + readiness + C(unit)"`; see `smstudy.inference.formula`. Terms made of `C()`
-        alone are controls: estimated, kept in `tidy()`, but not shown or drawn by default.
+        Such as `"adoption ~ leadership + readiness + C(unit)"`; see `smstudy.inference.regression.formula`. Terms made
+        of `C()` alone are controls: estimated, kept in `tidy()`, but not shown or drawn by default.
     data : Survey or DataFrame
         One row per respondent; rows with a missing answer in a column needed are left out and counted.
     family : {"linear", "logit"}

@@ -13,9 +13,14 @@ import pandas as pd
 from smstudy.display import apa, figures, rules
 from smstudy.display.prose import join_words, lower_first
 from smstudy.errors import DataError, EstimationError, SmstudyError, did_you_mean
-from smstudy.inference.consensus import group_variances, skewed_variance, uniform_variance, within_group_agreement
-from smstudy.inference.consistency import pairwise_covariances
-from smstudy.inference.intraclass import Grouped, grouped_correlation, size_needed
+from smstudy.inference.psychometrics.consensus import (
+    group_variances,
+    skewed_variance,
+    uniform_variance,
+    within_group_agreement,
+)
+from smstudy.inference.psychometrics.consistency import pairwise_covariances
+from smstudy.inference.psychometrics.intraclass import Grouped, grouped_correlation, size_needed
 from smstudy.result import Finding, Result
 from smstudy.scales.batteries import battery_of, check_level, numbers_as_text, refuse_opposed
 from smstudy.scales.scoring import items_of, scales_of, score

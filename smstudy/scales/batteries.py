@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from smstudy.display.prose import join_words
 from smstudy.errors import DataError
-from smstudy.inference.consistency import Floats, correlation_interval, item_rests
+from smstudy.inference.psychometrics.consistency import Floats, correlation_interval, item_rests
 from smstudy.privacy import Privacy
 from smstudy.scales.scoring import items_of
 from smstudy.survey.dataset import Data, Survey, labels_of, privacy_of

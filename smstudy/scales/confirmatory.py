@@ -14,17 +14,17 @@ from scipy import stats
 from smstudy.display import apa, paths, rules
 from smstudy.display.prose import join_words
 from smstudy.errors import DataError, EstimationError, did_you_mean
-from smstudy.inference.admissible import SearchError
-from smstudy.inference.fit_indices import FitIndices, fit_indices
-from smstudy.inference.fitted import Fitted
-from smstudy.inference.full_information import fit_fiml
-from smstudy.inference.likelihood import pieces_of
-from smstudy.inference.modification import Modification, modifications
-from smstudy.inference.normal_theory import fit_ml, fit_mlr, sample_of
-from smstudy.inference.ordinal_structures import OrdinalFitted, fit_wlsmv, ordinal_moments
-from smstudy.inference.polychoric import ordinal_codes
-from smstudy.inference.standardization import Standardized, standardize_fit
-from smstudy.inference.structures import Structure, measurement_model
+from smstudy.inference.factor_models.admissible import SearchError
+from smstudy.inference.factor_models.fit_indices import FitIndices, fit_indices
+from smstudy.inference.factor_models.fitted import Fitted
+from smstudy.inference.factor_models.full_information import fit_fiml
+from smstudy.inference.factor_models.likelihood import pieces_of
+from smstudy.inference.factor_models.modification import Modification, modifications
+from smstudy.inference.factor_models.normal_theory import fit_ml, fit_mlr, sample_of
+from smstudy.inference.factor_models.ordinal_structures import OrdinalFitted, fit_wlsmv, ordinal_moments
+from smstudy.inference.factor_models.standardization import Standardized, standardize_fit
+from smstudy.inference.factor_models.structures import Structure, measurement_model
+from smstudy.inference.psychometrics.polychoric import ordinal_codes
 from smstudy.result import Finding, Result
 from smstudy.scales.batteries import check_level
 from smstudy.scales.measurement import Factors, Measured, measured

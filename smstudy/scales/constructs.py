@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from smstudy.display import apa, rules
 from smstudy.errors import DataError, EstimationError
-from smstudy.inference.consistency import Floats, correlation_interval, pairwise_covariances
+from smstudy.inference.psychometrics.consistency import Floats, correlation_interval, pairwise_covariances
 from smstudy.result import Finding, Pages, Result
 from smstudy.scales.batteries import check_level
 from smstudy.scales.reliability import Reliability, cronbach_alpha, omega_total

@@ -13,8 +13,8 @@ from scipy import stats
 from smstudy.display import apa, tables
 from smstudy.display.prose import join_words
 from smstudy.errors import DataError, did_you_mean
-from smstudy.inference.consistency import correlation_interval
 from smstudy.inference.multiplicity import holm
+from smstudy.inference.psychometrics.consistency import correlation_interval
 from smstudy.result import Finding, Poolable, Result
 from smstudy.scales.reliability import cronbach_alpha
 from smstudy.survey.dataset import Data, Survey, frame_of, labels_of, privacy_of

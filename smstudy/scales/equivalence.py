@@ -12,10 +12,10 @@ import pandas as pd
 from smstudy.display import apa, rules
 from smstudy.display.prose import join_words
 from smstudy.errors import DataError, EstimationError
-from smstudy.inference.fit_indices import FitIndices, fit_indices
-from smstudy.inference.fitted import ChiSquare, Fitted
-from smstudy.inference.full_information import fit_fiml
-from smstudy.inference.invariance_steps import (
+from smstudy.inference.factor_models.fit_indices import FitIndices, fit_indices
+from smstudy.inference.factor_models.fitted import ChiSquare, Fitted
+from smstudy.inference.factor_models.full_information import fit_fiml
+from smstudy.inference.factor_models.invariance_steps import (
     Release,
     Repeated,
     Step,
@@ -28,11 +28,11 @@ from smstudy.inference.invariance_steps import (
     releases,
     step_difference,
 )
-from smstudy.inference.likelihood import Pieces, complete_pieces, pieces_of
-from smstudy.inference.normal_theory import fit_ml, fit_mlr, sample_of
-from smstudy.inference.ordinal_structures import OrdinalMoments, fit_wlsmv, ordinal_moments
-from smstudy.inference.polychoric import ordinal_codes
-from smstudy.inference.structures import Structure
+from smstudy.inference.factor_models.likelihood import Pieces, complete_pieces, pieces_of
+from smstudy.inference.factor_models.normal_theory import fit_ml, fit_mlr, sample_of
+from smstudy.inference.factor_models.ordinal_structures import OrdinalMoments, fit_wlsmv, ordinal_moments
+from smstudy.inference.factor_models.structures import Structure
+from smstudy.inference.psychometrics.polychoric import ordinal_codes
 from smstudy.scales.occasions import Estimator, Occasions
 
 SUPPORTED, PARTLY, NOT_SUPPORTED = "supported", "supported in part", "not supported"

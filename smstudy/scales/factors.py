@@ -14,7 +14,7 @@ from scipy import stats
 from smstudy.display import apa, figures, rules, screes, tables
 from smstudy.display.prose import join_words, plural
 from smstudy.errors import DataError, EstimationError
-from smstudy.inference.dimensions import (
+from smstudy.inference.psychometrics.dimensions import (
     Adequacy,
     Floats,
     ParallelAnalysis,
@@ -28,7 +28,7 @@ from smstudy.inference.dimensions import (
     sampling_adequacy,
     sphericity,
 )
-from smstudy.inference.extraction import (
+from smstudy.inference.psychometrics.extraction import (
     SMALLEST_EIGENVALUE,
     Extraction,
     FactorFit,
@@ -37,10 +37,10 @@ from smstudy.inference.extraction import (
     extract,
     judge_fit,
 )
-from smstudy.inference.extraction import Method as Extracting
-from smstudy.inference.polychoric import ordinal_codes, polychorics
-from smstudy.inference.rotation import Method as Rotating
-from smstudy.inference.rotation import Rotation, complexities, explained_variances, rotate
+from smstudy.inference.psychometrics.extraction import Method as Extracting
+from smstudy.inference.psychometrics.polychoric import ordinal_codes, polychorics
+from smstudy.inference.psychometrics.rotation import Method as Rotating
+from smstudy.inference.psychometrics.rotation import Rotation, complexities, explained_variances, rotate
 from smstudy.inference.threads import one_thread
 from smstudy.result import Finding, Result
 from smstudy.scales.batteries import Battery, battery_of, refuse_scale_of_table

@@ -16,12 +16,12 @@ from smstudy.display import apa, figures
 from smstudy.display.prose import join_words
 from smstudy.display.rules import FUNCTIONING
 from smstudy.errors import DataError, EstimationError, did_you_mean
-from smstudy.inference.consistency import pairwise_covariances
-from smstudy.inference.design import POOLED
-from smstudy.inference.graded import graded_model, rest_attitudes
 from smstudy.inference.multiplicity import benjamini_hochberg, holm
-from smstudy.inference.ordinal_logit import OrdinalLogit, nagelkerke_change, ordinal_logit
-from smstudy.inference.polychoric import OrdinalSample, ordinal_codes
+from smstudy.inference.psychometrics.consistency import pairwise_covariances
+from smstudy.inference.psychometrics.graded import graded_model, rest_attitudes
+from smstudy.inference.psychometrics.polychoric import OrdinalSample, ordinal_codes
+from smstudy.inference.regression.design import POOLED
+from smstudy.inference.regression.ordinal_logit import OrdinalLogit, nagelkerke_change, ordinal_logit
 from smstudy.inference.threads import one_thread
 from smstudy.result import Finding, Result
 from smstudy.scales.batteries import Battery, battery_of, refuse_opposed

@@ -17,9 +17,9 @@ from smstudy.display.information import information_curve, information_words
 from smstudy.display.prose import join_words
 from smstudy.display.rules import ITEM_SLOPE, RELIABILITY
 from smstudy.errors import DataError
-from smstudy.inference.consistency import pairwise_covariances
-from smstudy.inference.graded import Graded, attitudes, graded_model, item_information
-from smstudy.inference.polychoric import OrdinalSample, ordinal_codes
+from smstudy.inference.psychometrics.consistency import pairwise_covariances
+from smstudy.inference.psychometrics.graded import Graded, attitudes, graded_model, item_information
+from smstudy.inference.psychometrics.polychoric import OrdinalSample, ordinal_codes
 from smstudy.result import Finding, Result, Rows
 from smstudy.scales.batteries import Battery, battery_of, refuse_opposed
 from smstudy.scales.scoring import items_of
@@ -157,7 +157,7 @@ def graded_response(items: Data, scale: str | None = None, *, conf_level: float 
 
     References
     ----------
-    Samejima (1969), Psychometrika Monograph 17. See `smstudy.inference.graded.graded_model`.
+    Samejima (1969), Psychometrika Monograph 17. See `smstudy.inference.psychometrics.graded.graded_model`.
 
     Examples
     --------

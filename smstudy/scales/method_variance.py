@@ -12,11 +12,9 @@ from scipy import stats
 from smstudy.display import apa, rules
 from smstudy.display.prose import join_words
 from smstudy.errors import DataError, EstimationError, did_you_mean
-from smstudy.inference.consistency import Floats, correlation_interval
-from smstudy.inference.discriminant import pairs_of, pairwise_correlations
-from smstudy.inference.fitted import Fitted
-from smstudy.inference.full_information import fit_fiml
-from smstudy.inference.method_factors import (
+from smstudy.inference.factor_models.fitted import Fitted
+from smstudy.inference.factor_models.full_information import fit_fiml
+from smstudy.inference.factor_models.method_factors import (
     Difference,
     Marker,
     MethodFactor,
@@ -25,8 +23,10 @@ from smstudy.inference.method_factors import (
     method_factor,
     partial_correlation,
 )
-from smstudy.inference.normal_theory import fit_mlr
-from smstudy.inference.structures import Structure, measurement_model
+from smstudy.inference.factor_models.normal_theory import fit_mlr
+from smstudy.inference.factor_models.structures import Structure, measurement_model
+from smstudy.inference.psychometrics.consistency import Floats, correlation_interval
+from smstudy.inference.psychometrics.discriminant import pairs_of, pairwise_correlations
 from smstudy.result import Finding, Result
 from smstudy.scales.measurement import Factors, Measured, measured
 from smstudy.scales.scoring import scales_of

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from smstudy.display.prose import join_words
 from smstudy.errors import DataError, did_you_mean
-from smstudy.inference.structures import measurement_model
+from smstudy.inference.factor_models.structures import measurement_model
 from smstudy.result import Finding
 from smstudy.scales.measurement import Measured
 from smstudy.scales.scoring import score

@@ -12,10 +12,16 @@ from scipy import stats
 from smstudy.display import apa, rules
 from smstudy.display.prose import join_words
 from smstudy.errors import DataError, EstimationError, did_you_mean
-from smstudy.inference.consistency import Floats, alphas_without, pairwise_covariances
-from smstudy.inference.hierarchy import Hierarchy, resampled_omegas, schmid_leiman, second_order
-from smstudy.inference.ordinal_consistency import alpha_with_error, misfit_of_one, omega_with_error
-from smstudy.inference.polychoric import OrdinalSample, Polychorics, asymptotic_covariance, ordinal_codes, polychorics
+from smstudy.inference.psychometrics.consistency import Floats, alphas_without, pairwise_covariances
+from smstudy.inference.psychometrics.hierarchy import Hierarchy, resampled_omegas, schmid_leiman, second_order
+from smstudy.inference.psychometrics.ordinal_consistency import alpha_with_error, misfit_of_one, omega_with_error
+from smstudy.inference.psychometrics.polychoric import (
+    OrdinalSample,
+    Polychorics,
+    asymptotic_covariance,
+    ordinal_codes,
+    polychorics,
+)
 from smstudy.result import Finding
 from smstudy.scales.batteries import HANDLING, Battery, Missing, battery_of, correlations_of
 from smstudy.scales.reliability import ITEM_REST, Reliability, battery_findings, item_rows, with_column

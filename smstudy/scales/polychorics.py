@@ -15,7 +15,7 @@ from scipy import stats
 from smstudy.display import apa, figures, tables
 from smstudy.display.prose import join_words
 from smstudy.errors import DataError
-from smstudy.inference.polychoric import (
+from smstudy.inference.psychometrics.polychoric import (
     LEAST_ANSWERS,
     Missing,
     OrdinalSample,

@@ -15,7 +15,7 @@ from scipy import stats
 from smstudy.display import apa, figures, rules
 from smstudy.display.prose import join_words
 from smstudy.errors import DataError, EstimationError
-from smstudy.inference.consistency import (
+from smstudy.inference.psychometrics.consistency import (
     Floats,
     alpha_error,
     alpha_of,
@@ -24,7 +24,7 @@ from smstudy.inference.consistency import (
     feldt_interval,
     pairwise_covariances,
 )
-from smstudy.inference.one_factor import OneFactor, fit_one_factor, omega_of
+from smstudy.inference.psychometrics.one_factor import OneFactor, fit_one_factor, omega_of
 from smstudy.result import Finding, Result
 from smstudy.scales.batteries import (
     HANDLING,

@@ -13,7 +13,7 @@ from scipy import stats
 from smstudy.display import figures, rules
 from smstudy.display.prose import join_words
 from smstudy.errors import DataError, EstimationError, did_you_mean
-from smstudy.inference.intraclass import Repeated, repeated_correlation
+from smstudy.inference.psychometrics.intraclass import Repeated, repeated_correlation
 from smstudy.privacy import Privacy
 from smstudy.result import Finding, Result
 from smstudy.scales.batteries import check_level, refuse_missing_codes

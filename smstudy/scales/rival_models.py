@@ -14,11 +14,11 @@ import pandas as pd
 from smstudy.display import apa, figures, rules
 from smstudy.display.prose import join_words
 from smstudy.errors import DataError, EstimationError
-from smstudy.inference.fitted import Fitted, Sample, scaled_difference
-from smstudy.inference.likelihood import complete_pieces, minimize
-from smstudy.inference.normal_theory import saturated_discrepancy
-from smstudy.inference.ordinal_structures import OrdinalFitted, difference_test
-from smstudy.inference.starts import started
+from smstudy.inference.factor_models.fitted import Fitted, Sample, scaled_difference
+from smstudy.inference.factor_models.likelihood import complete_pieces, minimize
+from smstudy.inference.factor_models.normal_theory import saturated_discrepancy
+from smstudy.inference.factor_models.ordinal_structures import OrdinalFitted, difference_test
+from smstudy.inference.factor_models.starts import started
 from smstudy.inference.threads import one_thread
 from smstudy.result import Finding, Result
 from smstudy.scales.confirmatory import FactorModel

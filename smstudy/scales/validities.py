@@ -13,9 +13,15 @@ from scipy import stats
 from smstudy.display import apa, figures, rules, tables
 from smstudy.display.prose import join_words
 from smstudy.errors import DataError, EstimationError
-from smstudy.inference import discriminant
-from smstudy.inference.consistency import Floats, pairwise_covariances
-from smstudy.inference.discriminant import Ratios, monotrait_ratios, pairs_of, pairwise_correlations, resampled_ratios
+from smstudy.inference.psychometrics import discriminant
+from smstudy.inference.psychometrics.consistency import Floats, pairwise_covariances
+from smstudy.inference.psychometrics.discriminant import (
+    Ratios,
+    monotrait_ratios,
+    pairs_of,
+    pairwise_correlations,
+    resampled_ratios,
+)
 from smstudy.result import Finding, Result
 from smstudy.scales.batteries import battery_of, check_level, refuse_opposed
 from smstudy.scales.confirmatory import FactorModel, confirm

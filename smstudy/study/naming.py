@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from smstudy.errors import StudyError, did_you_mean
-from smstudy.inference.formula import parse_formula
+from smstudy.inference.regression.formula import parse_formula
 from smstudy.survey.codebook import Codebook
 
 FORMULA = "formula"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from smstudy.errors import DataError
-from smstudy.inference.consistency import pairwise_covariances
+from smstudy.inference.psychometrics.consistency import pairwise_covariances
 
 Floats = NDArray[np.float64]
 MIN_PAIRS = 3

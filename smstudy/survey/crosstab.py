@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from smstudy.errors import DataError
-from smstudy.inference.design import POOLED
+from smstudy.inference.regression.design import POOLED
 from smstudy.result import Result
 from smstudy.survey.codebook import Variable
 from smstudy.survey.dataset import Survey, need_survey

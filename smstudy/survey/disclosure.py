@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.sparse import csr_array, eye_array, kron, vstack
 
 from smstudy.errors import DataError, DisclosureError, did_you_mean
-from smstudy.inference.design import POOLED
+from smstudy.inference.regression.design import POOLED
 from smstudy.privacy import Privacy
 from smstudy.result import Finding
 from smstudy.survey.dataset import Data, Survey

@@ -18,7 +18,7 @@ from smstudy.display import figures
 from smstudy.display.prose import join_words, lower_first
 from smstudy.errors import DataError, EstimationError, did_you_mean
 from smstudy.inference.calibration import Calibration, kish_design_effect, rake_trimmed, rake_weights
-from smstudy.inference.design import POOLED
+from smstudy.inference.regression.design import POOLED
 from smstudy.privacy import Privacy
 from smstudy.result import Finding, Result, Rows
 from smstudy.survey.codebook import Codebook, Variable

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from smstudy.inference.fitted import Fitted
-from smstudy.inference.full_information import fit_fiml
-from smstudy.inference.normal_theory import fit_ml, fit_mlr, sample_of
-from smstudy.inference.structures import Structure, measurement_model
+from smstudy.inference.factor_models.fitted import Fitted
+from smstudy.inference.factor_models.full_information import fit_fiml
+from smstudy.inference.factor_models.normal_theory import fit_ml, fit_mlr, sample_of
+from smstudy.inference.factor_models.structures import Structure, measurement_model
 
 HERE = Path(__file__).parents[1] / "reference"
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "cfa"

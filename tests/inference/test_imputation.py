@@ -11,8 +11,8 @@ import pytest
 
 from smstudy.errors import EstimationError
 from smstudy.inference.imputation import chained_equations, chance_reduction, nearest, scale_reduction
-from smstudy.inference.least_squares import least_squares
 from smstudy.inference.pooling import pool_estimates
+from smstudy.inference.regression.least_squares import least_squares
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 EXPECTED = json.loads((REFERENCE / "missing.json").read_text())

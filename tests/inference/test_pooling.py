@@ -11,8 +11,8 @@ import pytest
 from scipy import stats
 
 from smstudy.errors import EstimationError
-from smstudy.inference.least_squares import least_squares
 from smstudy.inference.pooling import barnard_rubin, pool_estimates, pooled_wald
+from smstudy.inference.regression.least_squares import least_squares
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 EXPECTED = json.loads((REFERENCE / "pooling.json").read_text())

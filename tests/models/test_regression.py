@@ -15,9 +15,9 @@ from scipy.stats import ttest_ind
 
 from smstudy.display.tables import Table
 from smstudy.errors import DataError, DisclosureError, EstimationError, SmstudyError, StudyError
-from smstudy.inference.covariance import clustered, robust
-from smstudy.inference.least_squares import least_squares
-from smstudy.inference.logistic import logistic
+from smstudy.inference.regression.covariance import clustered, robust
+from smstudy.inference.regression.least_squares import least_squares
+from smstudy.inference.regression.logistic import logistic
 from smstudy.inference.threads import one_thread
 from smstudy.models.regression import regress
 from smstudy.privacy import Privacy

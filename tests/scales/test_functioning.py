@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from smstudy.errors import DataError
-from smstudy.inference.graded import graded_model, rest_attitudes
 from smstudy.inference.multiplicity import benjamini_hochberg, holm
-from smstudy.inference.polychoric import ordinal_codes
+from smstudy.inference.psychometrics.graded import graded_model, rest_attitudes
+from smstudy.inference.psychometrics.polychoric import ordinal_codes
 from smstudy.scales.functioning import _tested, item_functioning
 from smstudy.survey.codebook import Codebook
 from smstudy.survey.dataset import Survey

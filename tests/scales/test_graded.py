@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from smstudy.errors import DataError
-from smstudy.inference.graded import graded_model, item_information
-from smstudy.inference.polychoric import ordinal_codes
+from smstudy.inference.psychometrics.graded import graded_model, item_information
+from smstudy.inference.psychometrics.polychoric import ordinal_codes
 from smstudy.result import write_record
 from smstudy.scales.graded import DRAWN, graded_response
 from smstudy.survey.codebook import Codebook

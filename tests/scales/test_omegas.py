@@ -10,10 +10,15 @@ import pandas as pd
 import pytest
 
 from smstudy.errors import DataError, EstimationError
-from smstudy.inference.consistency import alpha_error, alpha_of, feldt_interval
-from smstudy.inference.hierarchy import resampled_omegas, schmid_leiman
-from smstudy.inference.ordinal_consistency import alpha_with_error, fit_one_ordinal_factor, green_yang, omega_with_error
-from smstudy.inference.polychoric import asymptotic_covariance, ordinal_codes, polychorics
+from smstudy.inference.psychometrics.consistency import alpha_error, alpha_of, feldt_interval
+from smstudy.inference.psychometrics.hierarchy import resampled_omegas, schmid_leiman
+from smstudy.inference.psychometrics.ordinal_consistency import (
+    alpha_with_error,
+    fit_one_ordinal_factor,
+    green_yang,
+    omega_with_error,
+)
+from smstudy.inference.psychometrics.polychoric import asymptotic_covariance, ordinal_codes, polychorics
 from smstudy.result import write_record
 from smstudy.scales.omegas import omega_categorical, omega_hierarchical, ordinal_alpha
 from smstudy.scales.reliability import cronbach_alpha, omega_total

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smstudy.errors import DataError, EstimationError
-from smstudy.inference.consistency import alpha_of, correlation_interval, feldt_interval, item_rests
-from smstudy.inference.one_factor import OneFactor, fit_one_factor, omega_of
+from smstudy.inference.psychometrics.consistency import alpha_of, correlation_interval, feldt_interval, item_rests
+from smstudy.inference.psychometrics.one_factor import OneFactor, fit_one_factor, omega_of
 from smstudy.privacy import Privacy
 from smstudy.result import write_record
 from smstudy.scales.reliability import cronbach_alpha, omega_total, reliability

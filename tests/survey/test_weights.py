@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from smstudy.errors import DataError, EstimationError
-from smstudy.inference.design import POOLED
+from smstudy.inference.regression.design import POOLED
 from smstudy.survey.codebook import Codebook
 from smstudy.survey.dataset import Survey
 from smstudy.survey.disclosure import NO_GROUP
