@@ -15,6 +15,7 @@ from scipy import stats
 from smstudy.display import apa, figures, rules
 from smstudy.display.prose import join_words
 from smstudy.errors import DataError, EstimationError
+from smstudy.inference.factor_models.fitted import Fitted
 from smstudy.inference.psychometrics.consistency import (
     Floats,
     alpha_error,
@@ -24,7 +25,7 @@ from smstudy.inference.psychometrics.consistency import (
     feldt_interval,
     pairwise_covariances,
 )
-from smstudy.inference.psychometrics.one_factor import OneFactor, fit_one_factor, omega_of
+from smstudy.inference.psychometrics.one_factor import fit_one_factor, omega_of, standardized_loadings
 from smstudy.result import Finding, Result
 from smstudy.scales.batteries import (
     HANDLING,
@@ -316,21 +317,19 @@ def _omega(
     covariances: Floats, battery: Battery, conf_level: float
 ) -> tuple[dict[str, float], Floats, tuple[Finding, ...]]:
     try:
-        model = fit_one_factor(covariances * (battery.n - 1) / battery.n, battery.n)
+        fitted = fit_one_factor(covariances * (battery.n - 1) / battery.n, battery.n, battery.names)
     except EstimationError as error:
-        raise EstimationError(f"{battery.title}: {error}") from None
-    estimate, error = omega_of(model)
+        raise EstimationError(f"{battery.title}: {error} Cronbach's alpha needs no model.") from None
+    estimate, error = omega_of(fitted)
     width = stats.norm.isf((1 - conf_level) / 2) * error
     ends = {"conf_low": max(estimate - width, 0.0), "conf_high": min(estimate + width, 1.0)}
-    loadings = model.loadings / np.sqrt(model.loadings**2 + model.residuals)
-    return {"estimate": estimate, "std_error": error, **ends}, loadings, _misfit(model, battery)
+    return {"estimate": estimate, "std_error": error, **ends}, standardized_loadings(fitted), _misfit(fitted, battery)
 
 
-def _misfit(model: OneFactor, battery: Battery) -> tuple[Finding, ...]:
-    df = battery.k * (battery.k - 3) // 2
+def _misfit(fitted: Fitted, battery: Battery) -> tuple[Finding, ...]:
+    statistic, df = fitted.test.statistic, fitted.test.df
     if df == 0:
         return ()
-    statistic = battery.n * model.discrepancy
     rmsea = np.sqrt(max(statistic / df - 1, 0) / battery.n)
     if rmsea < POOR_FIT or stats.ncx2.sf(statistic, df, battery.n * df * CLOSE_FIT**2) >= 0.05:
         return ()

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smstudy.errors import DataError, EstimationError
+from smstudy.inference.factor_models.fitted import Fitted
 from smstudy.inference.psychometrics.consistency import alpha_of, correlation_interval, feldt_interval, item_rests
-from smstudy.inference.psychometrics.one_factor import OneFactor, fit_one_factor, omega_of
+from smstudy.inference.psychometrics.one_factor import fit_one_factor, omega_of
 from smstudy.privacy import Privacy
 from smstudy.result import write_record
 from smstudy.scales.reliability import cronbach_alpha, omega_total, reliability
@@ -94,12 +95,13 @@ def test_agrees_with_lavaan_and_semtools_omega(scale: str) -> None:
 def test_agrees_with_lavaan_one_factor_model(scale: str) -> None:
     expected = R["omega"][scale]
     answers = bfi()[R["scales"][scale]].dropna().to_numpy()
-    model = fit_one_factor(np.cov(answers.T, bias=True), len(answers))
-    errors = np.sqrt(np.diag(model.covariance))[: answers.shape[1]]
-    np.testing.assert_allclose(model.loadings, expected["loadings"], atol=1e-5)  # lavaan's stopping rule
-    np.testing.assert_allclose(model.residuals, expected["residuals"], atol=1e-5)  # as above
+    k = answers.shape[1]
+    model = fit_one_factor(np.cov(answers.T, bias=True), len(answers), R["scales"][scale])
+    errors = np.sqrt(np.diag(model.sampling))[:k]
+    np.testing.assert_allclose(model.parameters[:k], expected["loadings"], atol=1e-5)  # lavaan's stopping rule
+    np.testing.assert_allclose(model.parameters[k : 2 * k], expected["residuals"], atol=1e-5)  # as above
     np.testing.assert_allclose(errors, expected["loadings_se"], atol=1e-5)  # as above
-    assert model.discrepancy * len(answers) == pytest.approx(expected["chisq"], abs=1e-6)  # flat at the minimum
+    assert model.test.statistic == pytest.approx(expected["chisq"], abs=1e-6)  # flat at the minimum
 
 
 def test_two_items_agree_with_spearman_brown_of_cor_test() -> None:
@@ -168,15 +170,15 @@ def test_omega_of_three_items_has_a_closed_form() -> None:
     correlations = np.array([[1, r12, r13], [r12, 1, r23], [r13, r23, 1]])
     loadings = np.sqrt([r12 * r13 / r23, r12 * r23 / r13, r13 * r23 / r12])
     expected = loadings.sum() ** 2 / (loadings.sum() ** 2 + (1 - loadings**2).sum())
-    model = fit_one_factor(correlations, 100)
-    np.testing.assert_allclose(model.loadings, loadings, atol=1e-8)  # gradient below 1e-10 at the end
+    model = fit_one_factor(correlations, 100, list("abc"))
+    np.testing.assert_allclose(model.parameters[:3], loadings, atol=1e-8)  # gradient below 1e-10 at the end
     assert omega_of(model)[0] == pytest.approx(expected, abs=1e-8)  # as above
 
 
 def test_the_error_of_omega_is_the_delta_method_by_numerical_derivatives() -> None:
     answers = planted(300, 3).to_numpy()
-    model = fit_one_factor(np.cov(answers.T, bias=True), 300)
-    estimates = np.concatenate([model.loadings, model.residuals])
+    model = fit_one_factor(np.cov(answers.T, bias=True), 300, list("abcde"))
+    estimates = model.parameters[:10]
 
     def omega(parameters: np.ndarray) -> float:
         loadings, residuals = np.split(parameters, 2)
@@ -184,7 +186,7 @@ def test_the_error_of_omega_is_the_delta_method_by_numerical_derivatives() -> No
 
     steps = np.eye(len(estimates)) * 1e-6
     slopes = np.array([(omega(estimates + step) - omega(estimates - step)) / 2e-6 for step in steps])
-    expected = np.sqrt(slopes @ model.covariance @ slopes)
+    expected = np.sqrt(slopes @ model.sampling[:10, :10] @ slopes)
     assert omega_of(model)[1] == pytest.approx(expected, rel=1e-6)  # central differences with steps of 1e-6
 
 
@@ -202,7 +204,7 @@ def test_alpha_is_one_for_identical_items() -> None:
 def test_alpha_and_omega_agree_for_equal_loadings() -> None:
     equal = np.full(4, 0.7)
     covariances = np.outer(equal, equal) + np.diag(1 - equal**2)
-    omega, _ = omega_of(fit_one_factor(covariances, 100))
+    omega, _ = omega_of(fit_one_factor(covariances, 100, list("abcd")))
     assert omega == pytest.approx(alpha_of(covariances), abs=1e-9)  # gradient below 1e-10 at the end
 
 
@@ -337,7 +339,7 @@ def test_a_survey_needs_the_name_of_the_scale() -> None:
 def test_a_heywood_case_is_refused() -> None:
     correlations = np.array([[1, 0.8, 0.8], [0.8, 1, 0.3], [0.8, 0.3, 1]])
     with pytest.raises(EstimationError, match="Heywood"):
-        fit_one_factor(correlations, 100)
+        fit_one_factor(correlations, 100, list("abc"))
 
 
 def test_a_repeated_item_is_refused_by_omega() -> None:
@@ -354,7 +356,7 @@ def test_fewer_respondents_than_items_are_refused_by_omega() -> None:
 def test_factors_that_conflict_never_give_a_number() -> None:
     correlations = np.array([[1, 0.5, 0.5], [0.5, 1, -0.3], [0.5, -0.3, 1]])
     with pytest.raises(EstimationError):
-        fit_one_factor(correlations, 100)
+        fit_one_factor(correlations, 100, list("abc"))
 
 
 # findings
@@ -442,11 +444,11 @@ def samples(n: int) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def fits() -> list[OneFactor]:
-    return [fit_one_factor(covariances, 300) for covariances in samples(300)]
+def fits() -> list[Fitted]:
+    return [fit_one_factor(covariances, 300, list("abcde")) for covariances in samples(300)]
 
 
-def test_the_interval_of_omega_covers_the_planted_truth(fits: list[OneFactor]) -> None:
+def test_the_interval_of_omega_covers_the_planted_truth(fits: list[Fitted]) -> None:
     covered = np.mean([abs(omega - TRUE_OMEGA) <= 1.959964 * error for omega, error in map(omega_of, fits)])
     assert LOWEST <= covered <= HIGHEST
 
@@ -459,8 +461,8 @@ def test_the_interval_of_alpha_covers_the_truth_where_its_model_holds() -> None:
     assert LOWEST <= np.mean([low <= truth <= high for low, high in ends]) <= HIGHEST
 
 
-def test_planted_loadings_are_recovered(fits: list[OneFactor]) -> None:
-    mean = np.mean([model.loadings for model in fits], axis=0)
+def test_planted_loadings_are_recovered(fits: list[Fitted]) -> None:
+    mean = np.mean([model.parameters[:5] for model in fits], axis=0)
     np.testing.assert_allclose(mean, LOADINGS, atol=0.012)  # SE of a mean of 600 is .0025, bias O(1/n)
 
 
