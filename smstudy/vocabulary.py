@@ -239,7 +239,7 @@ GLANCE: dict[str, Column] = {
     "cfi": TIDY["cfi"],
     "srmr": TIDY["srmr"],
     "estimator": Column("Estimator", "how the model is fitted", "text"),
-    "tli": Column("TLI", "Tucker-Lewis index"),
+    "tli": Column("TLI", "Tucker-Lewis index; can lie outside 0 to 1", "bounded"),
     "rmsr": Column("RMSR", "root mean square of the residual correlations", "bounded"),
     "alpha": TIDY["alpha"],
     "omega": TIDY["omega"],

@@ -89,7 +89,7 @@ def battery_of(
         names = join_words([entry.name for entry in items.codebook.scales], "or")
         raise DataError(f"A survey has several scales. Name one: {names}.")
     frame = items_of(items, scale) if isinstance(items, Survey) else items
-    title = title or labels_of(items).get(scale or "", scale or "the items")
+    title = title or labels_of(items).get(scale or "", scale or "The items")
     values = _numbers(frame, title)
     if of_table:
         refuse_missing_codes(frame, title)
@@ -144,9 +144,9 @@ def refuse_missing_codes(frame: pd.DataFrame, title: str) -> None:
 
     Examples
     --------
-    >>> refuse_missing_codes(pd.DataFrame({"q1": [1, 2, 5], "q2": [0, 1, -99]}), "the items")
+    >>> refuse_missing_codes(pd.DataFrame({"q1": [1, 2, 5], "q2": [0, 1, -99]}), "The items")
     Traceback (most recent call last):
-    smstudy.errors.DataError: the items: q2 holds -99 beside 0 to 1. If it stands for a missing answer, ...
+    smstudy.errors.DataError: The items: q2 holds -99 beside 0 to 1. If it stands for a missing answer, ...
     """
     columns = frame.select_dtypes("number").items()
     found = [(str(name), *parts) for name, column in columns if (parts := _set_apart(column)) is not None]

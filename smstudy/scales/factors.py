@@ -516,7 +516,7 @@ def _singular(battery: Battery, matrix: Floats, correlation: Correlation) -> str
 def _battery(items: Data, scales: Sequence[str] | str | None) -> Battery:
     refuse_scale_of_table(items, scales)
     if not isinstance(items, Survey):
-        _check_enough(items, "the items")
+        _check_enough(items, "The items")
         return battery_of(items, None, 0.95, "listwise")
     chosen = scales_of(items, scales)
     names = [name for scale in chosen for name in scale.items]

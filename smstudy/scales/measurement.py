@@ -95,7 +95,7 @@ def measured(items: Data, factors: Factors | Sequence[str] | None = None) -> Mea
     elif isinstance(factors, Mapping):
         chosen, turned, labels = _named(factors), (), {}
         answers = _from_frame(items, chosen)
-        refuse_missing_codes(answers, "the items")
+        refuse_missing_codes(answers, "The items")
     else:
         raise DataError('A table does not say which items belong together. Name them: factors={"trust": ["t1", "t2"]}.')
     policy = privacy_of(items)
@@ -155,7 +155,7 @@ def _from_frame(frame: pd.DataFrame, factors: Mapping[str, tuple[str, ...]]) -> 
         if name not in columns:
             raise DataError(f'There is no item "{name}". {did_you_mean(name, columns)}')
     taken = frame[[columns[name] for name in _each(factors)]].set_axis(_each(factors), axis=1)
-    refuse_text(taken, "the items")
+    refuse_text(taken, "The items")
     numbers = taken.astype(float)
     if np.isinf(numbers.to_numpy()).any():
         raise DataError("An answer is infinite. Set it to missing first.")

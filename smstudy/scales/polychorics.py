@@ -215,7 +215,7 @@ def polychoric(
     rows = _rows(found, np.where(found.boundary, np.nan, np.sqrt(sampling)), conf_level)
     names, rarest = list(found.names), _rarest(sample, found)
     return PolychoricCorrelations(
-        title=f"Polychoric correlations: {labels_of(items).get(scale or '', scale or 'the items')}",
+        title=f"Polychoric correlations: {labels_of(items).get(scale or '', scale or 'The items')}",
         note=(
             f"Two-step maximum likelihood; {USED[missing]}; intervals by the delta method on Fisher's z scale."
             + (" Items worded the other way are turned round." if isinstance(items, Survey) else "")
@@ -255,8 +255,8 @@ def _items(items: Data, scale: str | None) -> pd.DataFrame:
     refuse_scale_of_table(items, scale)
     if not isinstance(items, Survey):
         if isinstance(items, pd.DataFrame) and items.columns.is_unique:
-            refuse_text(items, "the items")
-            refuse_missing_codes(items, "the items")
+            refuse_text(items, "The items")
+            refuse_missing_codes(items, "The items")
         return items
     if scale is None:
         names = join_words([entry.name for entry in items.codebook.scales], "or")

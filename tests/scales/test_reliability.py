@@ -320,7 +320,7 @@ def test_an_item_of_a_few_is_refused_without_their_number() -> None:
     items = planted(120, 8)
     items.iloc[3:, 0] = MISSING
     for estimate in (cronbach_alpha, omega_total):
-        with pytest.raises(DataError, match="the items: fewer than 5 respondents answered q1, and nothing is shown"):
+        with pytest.raises(DataError, match="The items: fewer than 5 respondents answered q1, and nothing is shown"):
             estimate(items)
 
 
