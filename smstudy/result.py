@@ -284,7 +284,7 @@ def attempt(analysis: Callable[..., Result], *arguments: object, **options: obje
     --------
     >>> import smstudy as sm
     >>> sm.attempt(sm.cronbach_alpha, pd.DataFrame({"a": [1, 2, 3, 4, 5], "b": 1})).reason
-    'the items: everybody gave the same answer to b. Leave it out.'
+    'The items: everybody gave the same answer to b. Leave it out.'
     """
     try:
         return analysis(*arguments, **options)
