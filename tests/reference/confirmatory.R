@@ -1,4 +1,4 @@
-# Reference values for smstudy/inference/{normal_theory,full_information,fit_indices,modification}.py and
+# Reference values for smstudy/inference/factor_models/{normal_theory,full_information,fit_indices,modification}.py and
 # smstudy/scales/confirmatory.py.
 # Rscript tests/reference/confirmatory.R   (needs lavaan, jsonlite; run from the repository root, with ../shared/data/cfa)
 # Writes confirmatory.json. lavaan's own tolerances are loose, so the search and the EM steps are told to go on.

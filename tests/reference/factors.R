@@ -1,4 +1,4 @@
-# Reference values for inference/extraction.py, inference/rotation.py, inference/dimensions.py and scales/factors.py.
+# Reference values for inference/psychometrics/extraction.py, inference/psychometrics/rotation.py, inference/psychometrics/dimensions.py and scales/factors.py.
 # Rscript tests/reference/factors.R   (needs psych, GPArotation, nFactors, jsonlite; run from the repository root)
 # Writes factors.json. Cases on cfa, trello_utaut2 and wiki4he need the folder ../shared/data.
 # psych::fa and stats::promax stop early (L-BFGS-B at a relative 1e-8, varimax at 1e-5) and cannot be told otherwise, so

@@ -1,4 +1,4 @@
-# Reference values for inference/graded.py, inference/ordinal_logit.py and scales/functioning.py.
+# Reference values for inference/psychometrics/graded.py, inference/regression/ordinal_logit.py and scales/functioning.py.
 # Rscript tests/reference/graded.R   (needs psych, numDeriv, MASS, ordinal, jsonlite; run from the repository root)
 # Writes graded.json, and graded_functioning.csv: five items of two groups, of which q2 is harder and q4 duller in b.
 suppressPackageStartupMessages({library(jsonlite); library(numDeriv)})

@@ -1,4 +1,4 @@
-# Reference values for inference/invariance_steps.py and scales/invariances.py.
+# Reference values for inference/factor_models/invariance_steps.py and scales/invariances.py.
 # Rscript tests/reference/invariance.R   (needs lavaan, semTools, psych, jsonlite; run from the repository root)
 # Writes invariance.json, bfi_gender.csv (gender of the rows of bfi_complete.csv) and invariance_waves.csv (planted).
 # Reads bfi_complete.csv (polychoric.R), ordinal_groups.csv (ordinal_structures.R). The case on Holzinger and Swineford

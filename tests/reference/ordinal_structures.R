@@ -1,4 +1,4 @@
-# Reference values for inference/ordinal_structures.py.
+# Reference values for inference/factor_models/ordinal_structures.py.
 # Rscript tests/reference/ordinal_structures.R   (needs lavaan, semTools, jsonlite; run from the repository root)
 # Writes ordinal_structures.json, and ordinal_groups.csv: items with 2 to 5 categories in two groups, planted.
 # Reads bfi_complete.csv (polychoric.R makes it). Cases on trello_utaut2 and wiki4he are made only where ../shared/data is.
@@ -105,7 +105,7 @@ if (dir.exists(shared)) {
   trello <- read.csv(file.path(shared, "trello_utaut2/utaut2_216.csv"))
   wiki <- read.csv(file.path(shared, "wiki4he/wiki4HE.csv"), na.strings = "?")
   # Not EE, INT2 with INT3 and SI1 with SI2: their tables have an answer so improbable that lavaan's correlation is not
-  # where the likelihood is highest (tests/inference/test_polychoric.py).
+  # where the likelihood is highest (tests/inference/psychometrics/test_polychoric.py).
   acceptance <- "PE =~ PE1 + PE2 + PE3 + PE4\nHAB =~ HAB1 + HAB2 + HAB3 + HAB4\nHM =~ HM1 + HM2 + HM3"
   usefulness <- "PU =~ PU1 + PU2 + PU3\nPEU =~ PEU1 + PEU2 + PEU3\nQu =~ Qu1 + Qu2 + Qu3 + Qu4 + Qu5\nUse =~ Use1 + Use2 + Use3 + Use4 + Use5"
   out$trello <- wlsmv(acceptance, trello)

@@ -1,4 +1,4 @@
-# Reference values for inference/polychoric.py, inference/bivariate.py and scales/polychorics.py.
+# Reference values for inference/psychometrics/polychoric.py, inference/psychometrics/bivariate.py and scales/polychorics.py.
 # Rscript tests/reference/polychoric.R   (needs psych, lavaan, polycor, mvtnorm, jsonlite; run from the repository root)
 # Writes polychoric.json; bfi_complete.csv: the 2,436 rows of psych::bfi with all 25 items answered; polychoric_small.csv:
 # items with 2 to 5 categories, empty cells and missing answers.

@@ -1,4 +1,4 @@
-# Reference values for inference/{discriminant,method_factors}.py, scales/{validities,method_variance}.py.
+# Reference values for inference/psychometrics/discriminant.py, inference/factor_models/method_factors.py, scales/{validities,method_variance}.py.
 # Rscript tests/reference/validity.R   (needs lavaan, semTools, jsonlite; run from the repository root, with ../shared/data)
 # Reads bfi.csv (see reliability.R); writes validity.json. lavaan stops early, so a few steps of Newton follow.
 # Means are part of the models: where residuals are fixed, the robust scale depends on that in the fifth digit.

@@ -15,7 +15,9 @@ Method = Literal["oblimin", "varimax", "promax", "none"]
 
 KAISER = frozenset({"varimax", "promax"})
 RANDOM_STARTS = 8
-APPROACHES = 30
+APPROACHES = 12
+FLAT = 1e-2
+TINY = 1e-300
 NEAR = 0.05
 STEEPEST = 1e-9
 STEEP = 1e-7
@@ -174,45 +176,74 @@ def _oblimin(loadings: Floats, lengths: Floats, seed: int) -> Rotation:
 def _alike(turned: Floats, best: Floats) -> NDArray[np.bool_]:
     """Which of a stack of loadings are those of the best start but for order, signs and a last small step."""
     apart = np.minimum(
-        np.abs(turned[:, :, :, None] - best[:, None]).max(axis=1),
-        np.abs(turned[:, :, :, None] + best[:, None]).max(axis=1),
+        np.abs(turned[:, :, None] - best).max(axis=3), np.abs(turned[:, :, None] + best).max(axis=3)
     )
     return (apart.min(axis=1) < NEAR).all(axis=1) & (apart.min(axis=2) < NEAR).all(axis=1)
 
 
 def _approached(loadings: Floats, turns: Floats) -> tuple[Floats, Floats]:
-    """Rounds of gradient projection, and the values reached.
+    """Rounds of steps that turn all pairs of factors at once, and the values reached.
 
-    The step doubles when it pays and is quartered when it does not.
+    A step is quartered until it leads downhill.
     """
-    here, steps = np.full(len(turns), np.inf), np.ones(len(turns))
-    downhill = np.zeros_like(turns)
+    turns, here, size = turns.copy(), np.full((len(turns), 1, 1), np.inf), np.zeros((len(turns), 1, 1))
+    step = np.zeros_like(turns)
     for _ in range(APPROACHES):
-        now = _normalized(turns - steps[:, None, None] * downhill)
-        back = np.linalg.inv(now)
-        turned = loadings @ back.transpose(0, 2, 1)
-        squares = turned * turned
-        others = squares.sum(axis=2, keepdims=True) - squares
-        there = (squares * others).sum(axis=(1, 2)) / 4
-        slope = -(turned.transpose(0, 2, 1) @ (turned * others) @ back).transpose(0, 2, 1)
-        slope -= now * (now * slope).sum(axis=1, keepdims=True)
+        now = _normalized(turns + size * step)
+        there, onward = _pairwise_step(_turned(loadings, now), now.swapaxes(1, 2) @ now)
         paid = there < here
-        turns, downhill = (np.where(paid[:, None, None], *pair) for pair in ((now, turns), (slope, downhill)))
-        here, steps = np.where(paid, there, here), np.where(paid, 2 * steps, steps / 4)
-    return turns, here
+        np.copyto(turns, now, where=paid)
+        np.copyto(step, now @ onward, where=paid)
+        np.copyto(here, there, where=paid)
+        size = np.where(paid, 1.0, size / 4)
+    return turns, here[:, 0, 0]
+
+
+def _pairwise_step(turned: Floats, correlations: Floats) -> tuple[Floats, Floats]:
+    """The criterion, shape (s, 1, 1), and for each two factors the Newton step that moves only these, (s, m, m).
+
+    Entry (r, q) moves factor q towards r. Where the criterion is not convex, curvatures count by their size, flat ones
+    as a little curved.
+    """
+    squares = turned * turned
+    pull, own = _pull(turned, squares)
+    cubes, both = (turned * squares) @ turned.swapaxes(1, 2), squares @ squares.swapaxes(1, 2)
+    across = own.swapaxes(1, 2)
+    slope = correlations * own - pull
+    curved = 2 * own + _diagonal(both) - both - 4 * correlations * cubes
+    shared = 2 * correlations * (correlations * both - pull - pull.swapaxes(1, 2)) + 2 * both + own + across
+    mean, half = (curved + curved.swapaxes(1, 2)) / 2, (curved - curved.swapaxes(1, 2)) / 2
+    spread = np.hypot(half, shared)
+    bends = np.abs(mean + spread), np.abs(mean - spread)
+    least = FLAT * bends[0].max(axis=(1, 2), keepdims=True) + TINY
+    one, other = (0.5 / np.maximum(bend, least) for bend in bends)
+    turning = (one - other) / np.maximum(spread, TINY)
+    step = (one + other + turning * half) * slope + turning * shared * slope.swapaxes(1, 2)
+    return own.sum(axis=1, keepdims=True) / 4, -step.swapaxes(1, 2)
+
+
+def _pull(turned: Floats, squares: Floats) -> tuple[Floats, Floats]:
+    """Products of the factors with the criterion's slopes in the loadings, and the diagonal, (s, m, m), (s, m, 1)."""
+    pull = turned @ (turned * (squares.sum(axis=1, keepdims=True) - squares)).swapaxes(1, 2)
+    return pull, _diagonal(pull)
+
+
+def _diagonal(stack: Floats) -> Floats:
+    return stack.diagonal(axis1=1, axis2=2)[:, :, None]
 
 
 def _descend(loadings: Floats, turns: Floats) -> tuple[Floats, Floats]:
     """Newton steps from some starts at once: where each ends and its value, infinite for one that did not end."""
     turns, values, ended = turns.copy(), np.full(len(turns), np.inf), np.zeros(len(turns), dtype=bool)
     running = np.arange(len(turns))
+    turned = _turned(loadings, turns)
     for _ in range(ROUNDS):
         if not len(running):
             break
         now = turns[running]
         turned = _turned(loadings, now)
         values[running] = _criterion(turned)
-        gradient, curvature = _slopes(turned, now.transpose(0, 2, 1) @ now)
+        gradient, curvature = _slopes(turned, now.swapaxes(1, 2) @ now)
         ended[running] = np.abs(gradient).max(axis=1) < STEEPEST
         going = ~ended[running]
         running = running[going]
@@ -226,40 +257,42 @@ def _descend(loadings: Floats, turns: Floats) -> tuple[Floats, Floats]:
 
 
 def _turned(loadings: Floats, turns: Floats) -> Floats:
-    """Loadings under each transformation, shape (s, p, m)."""
-    return loadings @ np.swapaxes(np.linalg.inv(turns), 1, 2)
+    """Loadings under each transformation, one row per factor, shape (s, m, p)."""
+    return np.dot(np.linalg.inv(turns), loadings.T)
 
 
 def _criterion(turned: Floats) -> Floats:
     """Direct quartimin: sum of products of squared loadings of different factors on the same item, shape (s,)."""
-    squares = turned**2
-    return ((squares.sum(axis=2) ** 2).sum(axis=1) - (squares**2).sum(axis=(1, 2))) / 4
+    squares = turned * turned
+    return (squares * (squares.sum(axis=1, keepdims=True) - squares)).sum(axis=(1, 2)) / 4
 
 
 def _slopes(turned: Floats, correlations: Floats) -> tuple[Floats, Floats]:
     """Derivatives of the criterion in z, shapes (s, d) and (s, d, d), d = m(m - 1).
 
-    Factor q moves towards each other factor r by z[r, q] and is brought back to variance 1. To second order that makes
-    the loadings L(I - Z' + Z'Z')(I + D + E/2 - D^2/2), with the diagonals D of Phi Z and E of Z'Phi Z.
+    Factor q moves towards each other factor r by z[q, r] and is brought back to variance 1. To second order that makes
+    the loadings L(I - Z + ZZ)(I + D + E/2 - D^2/2), with the diagonals D of Phi Z' and E of Z Phi Z'.
     """
-    s, p, m = turned.shape
-    r, q = np.nonzero(~np.eye(m, dtype=bool))
-    squares = turned**2
-    total = squares.sum(axis=2, keepdims=True)
-    pull = np.swapaxes(turned, 1, 2) @ (turned * (total - squares))
-    own, shared = pull[:, q, q], correlations[:, r, q]
-    gradient = shared * own - pull[:, q, r]
-    moves = np.zeros((s, p, m, len(r)))
-    each = np.arange(len(r))
-    moves[:, :, r, each] = -turned[:, :, q]
-    moves[:, :, q, each] = turned[:, :, q] * shared[:, None]
-    along = 2**0.5 * (turned[:, :, None] @ moves)[:, :, 0]
-    weighted = moves * (total - 3 * squares)[..., None]
-    moves, weighted = moves.reshape(s, p * m, -1), weighted.reshape(s, p * m, -1)
-    mixed = (r[:, None] == q) * (pull[:, q[:, None], r] - correlations[:, r[:, None], r] * pull[:, q, r][..., None])
-    alone = (q[:, None] == q) * own[..., None] * (correlations[:, r[:, None], r] - shared[..., None] * shared[:, None])
-    curvature = np.swapaxes(along, 1, 2) @ along + np.swapaxes(moves, 1, 2) @ weighted
-    return gradient, curvature + mixed + np.swapaxes(mixed, 1, 2) + alone
+    s, m, p = turned.shape
+    pull, own = _pull(turned, turned * turned)
+    pairs = (turned[:, :, None] * turned[:, None]).reshape(s, m * m, p)
+    fourth = (pairs @ pairs.swapaxes(1, 2)).reshape(s, m, m, m, m)
+    curvature = 2 * fourth
+    thrice = 3 * np.einsum("sqpaa->sqpa", fourth)
+    both = np.einsum("sqpaa->sqp", fourth)
+    np.einsum("sqapa->sqpa", curvature)[...] += both[..., None] - thrice
+    side = correlations[:, :, :, None, None]
+    curvature = side * np.einsum("sqqpt->sqpt", curvature)[:, :, None] - curvature
+    side = correlations[:, None, None]
+    curvature = side * np.einsum("sqrpp->sqrp", curvature)[..., None] - curvature
+    mixed = pull[:, :, None] - correlations[:, None] * pull[..., None]
+    np.einsum("sqrrt->sqrt", curvature)[...] += mixed
+    np.einsum("sqrpq->spqr", curvature)[...] += mixed
+    alone = correlations[:, None] - correlations[..., None] * correlations[:, :, None]
+    np.einsum("sqrqt->sqrt", curvature)[...] += own[..., None] * alone
+    apart = np.flatnonzero(~np.eye(m, dtype=bool))
+    gradient = (correlations * own - pull).reshape(s, -1)[:, apart]
+    return gradient, curvature.reshape(s, m * m, m * m)[:, apart[:, None], apart]
 
 
 def _newton_steps(gradient: Floats, curvature: Floats) -> Floats:
@@ -279,7 +312,7 @@ def _moved(loadings: Floats, turns: Floats, steps: Floats, values: Floats) -> tu
     """Transformations after the step, halved until it leads downhill; their values; and which found a way."""
     m = turns.shape[1]
     moves = np.zeros_like(turns)
-    moves[:, ~np.eye(m, dtype=bool)] = steps
+    moves.swapaxes(1, 2)[:, ~np.eye(m, dtype=bool)] = steps
     best, reached, open_ = turns.copy(), values.copy(), np.arange(len(turns))
     for size in HALVINGS:
         tried = _normalized(turns[open_] + size * turns[open_] @ moves[open_])
