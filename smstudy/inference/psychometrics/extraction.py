@@ -25,6 +25,7 @@ GRADIENT_LIMIT = 1e-7
 MAX_STEPS = 200
 HALVINGS = 0.5 ** np.arange(25)
 FLATTEST = 1e-8
+ROUNDING = 1e-14
 AXIS_GOAL = 1e-10
 AT_BOUND = 1e-9
 EMPTY = 1e-6
@@ -33,11 +34,16 @@ UNKNOWN = ("p_value", "rmsea", "rmsea_low", "rmsea_high", "tli", "bic")
 
 
 class Slopes(NamedTuple):
-    """What a minimizer needs at one point: the value, its gradient, shape (p,), and its curvature, shape (p, p)."""
+    """What a minimizer needs at one point: the value, its gradient, shape (p,), and how to get its curvature, (p, p).
+
+    `roots` and `axes` are those of the reduced correlation matrix, whose largest are the factors.
+    """
 
     value: float
     gradient: Floats
-    curvature: Floats
+    curvature: Callable[[], Floats]
+    roots: Floats
+    axes: Floats
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,11 +194,15 @@ def check_identified(n_items: int, n_factors: int) -> None:
 
 def check_positive_definite(correlations: Floats) -> None:
     """Refuse a correlation matrix that is not positive definite."""
-    if not np.isfinite(correlations).all() or np.linalg.eigvalsh(correlations)[0] < SMALLEST_EIGENVALUE:
+    try:
+        if not np.isfinite(correlations).all():
+            raise np.linalg.LinAlgError
+        np.linalg.cholesky(correlations - SMALLEST_EIGENVALUE * np.eye(len(correlations)))
+    except np.linalg.LinAlgError:
         raise EstimationError(
             "The correlations of the items are not positive definite: an item is constant or follows from the others, "
             "or there are fewer respondents than items. Leave out the repeated item, or collect more answers."
-        )
+        ) from None
 
 
 def squared_multiple_correlations(correlations: Floats) -> Floats:
@@ -202,16 +212,15 @@ def squared_multiple_correlations(correlations: Floats) -> Floats:
 
 def _searched(correlations: Floats, m: int, method: Method) -> Extraction:
     slopes, start, low, high = _problem(correlations, m, method)
-    point = _minimize(slopes, start, low, high)
+    point, end = _minimize(slopes, start, low, high)
     uniquenesses = np.exp(point) if method == "ml" else point
     _refuse_heywood(uniquenesses)
-    weights = np.sqrt(uniquenesses) if method == "ml" else np.ones(len(point))
-    taken = 1.0 if method == "ml" else uniquenesses
-    reduced = correlations / np.outer(weights, weights) - np.eye(len(point)) * taken
-    roots, axes = np.linalg.eigh(reduced)
-    _refuse_empty(roots[-m:])
-    loadings = weights[:, None] * axes[:, ::-1][:, :m] * np.sqrt(roots[::-1][:m])
-    return Extraction(loadings=_arranged(loadings), uniquenesses=uniquenesses, discrepancy=slopes(point).value)
+    kept = end.roots[: -m - 1 : -1]
+    _refuse_empty(kept)
+    loadings = end.axes[:, : -m - 1 : -1] * np.sqrt(kept)
+    if method == "ml":
+        loadings = np.sqrt(uniquenesses)[:, None] * loadings
+    return Extraction(loadings=_arranged(loadings), uniquenesses=uniquenesses, discrepancy=end.value)
 
 
 def _arranged(loadings: Floats) -> Floats:
@@ -234,29 +243,32 @@ def _problem(correlations: Floats, m: int, method: Method) -> tuple[Callable[[Fl
 def _residual_slopes(uniquenesses: Floats, correlations: Floats, m: int) -> Slopes:
     """Half the sum of squared residuals of the best m factors given the uniquenesses, and its derivatives in them."""
     roots, axes = np.linalg.eigh(correlations - np.diag(uniquenesses))
-    left, kept = roots[:-m], roots[-m:]
-    rest = axes[:, :-m]
-    ratios = 2 * left[:, None] / _apart(left[:, None] - kept)
-    curvature = (rest @ rest.T) ** 2 + _mixed_curvature(axes, ratios, m)
-    return Slopes(0.5 * float(left @ left), -(rest**2) @ left, curvature)
+    left, kept, rest = roots[:-m], roots[-m:], axes[:, :-m]
+
+    def curvature() -> Floats:
+        ratios = 2 * left[:, None] / _apart(left[:, None] - kept)
+        return (rest @ rest.T) ** 2 + _mixed_curvature(axes, ratios, m)
+
+    return Slopes(0.5 * float(left @ left), -(rest**2) @ left, curvature, roots, axes)
 
 
 def _likelihood_slopes(logs: Floats, correlations: Floats, m: int) -> Slopes:
     """The likelihood discrepancy of the best m factors, and its derivatives in the logarithms of the uniquenesses."""
     weights = np.exp(-logs / 2)
     roots, axes = np.linalg.eigh(correlations * np.outer(weights, weights))
-    left, kept = roots[:-m], roots[-m:]
-    rest = axes[:, :-m]
-    ratios = (left[:, None] - 1) * (left[:, None] + kept) / _apart(left[:, None] - kept)
-    curvature = (rest * left @ rest.T) * (rest @ rest.T) + _mixed_curvature(axes, ratios, m)
-    return Slopes(float((left - np.log(left) - 1).sum()), rest**2 @ (1 - left), curvature)
+    left, kept, rest = roots[:-m], roots[-m:], axes[:, :-m]
+
+    def curvature() -> Floats:
+        ratios = (left[:, None] - 1) * (left[:, None] + kept) / _apart(left[:, None] - kept)
+        return (rest * left @ rest.T) * (rest @ rest.T) + _mixed_curvature(axes, ratios, m)
+
+    return Slopes(float((left - np.log(left) - 1).sum()), rest**2 @ (1 - left), curvature, roots - 1, axes)
 
 
 def _mixed_curvature(axes: Floats, ratios: Floats, m: int) -> Floats:
     """Curvature from the axes left out turning towards those kept."""
-    rest, kept = axes[:, :-m], axes[:, -m:]
-    turned = (rest * ratios.T[:, None, :]) @ rest.T
-    return (turned * kept.T[:, :, None] * kept.T[:, None, :]).sum(axis=0)
+    products = (axes[:, -m:, None] * axes[:, None, :-m]).reshape(len(axes), -1)
+    return (products * ratios.T.ravel()) @ products.T
 
 
 def _apart(differences: Floats) -> Floats:
@@ -264,18 +276,18 @@ def _apart(differences: Floats) -> Floats:
     return np.minimum(differences, -FLATTEST)
 
 
-def _minimize(slopes: Callable[[Floats], Slopes], start: Floats, low: float, high: float) -> Floats:
+def _minimize(slopes: Callable[[Floats], Slopes], start: Floats, low: float, high: float) -> tuple[Floats, Slopes]:
     """Newton steps that stay between bounds; a point at a bound that pulls outward is held there."""
     point, here = start, slopes(start)
     for _ in range(MAX_STEPS):
         free = _free(point, here.gradient, low, high)
         if np.abs(here.gradient[free]).max(initial=0.0) < GRADIENT_GOAL:
-            return point
+            return point, here
         step = _newton_step(here, free)
         for size in HALVINGS:
             tried = np.clip(point + size * step, low, high)
             there = slopes(tried)
-            if there.value < here.value:
+            if _lower(there, here, free):
                 break
         else:
             break
@@ -286,19 +298,30 @@ def _minimize(slopes: Callable[[Floats], Slopes], start: Floats, low: float, hig
             "The search for the factors did not end in a minimum. Ask for fewer factors, use another method, or look "
             "for items that repeat each other."
         )
-    return point
+    return point, here
 
 
 def _free(point: Floats, gradient: Floats, low: float, high: float) -> NDArray[np.bool_]:
     return ~((point <= low) & (gradient > 0)) & ~((point >= high) & (gradient < 0))
 
 
+def _lower(there: Slopes, here: Slopes, free: NDArray[np.bool_]) -> bool:
+    """Whether a point is lower; or flatter, where values differ by their rounding only."""
+    if there.value < here.value or there.value > here.value * (1 + ROUNDING):
+        return there.value < here.value
+    return bool(np.abs(there.gradient[free]).max() < np.abs(here.gradient[free]).max())
+
+
 def _newton_step(here: Slopes, free: NDArray[np.bool_]) -> Floats:
     """A step downhill in the free places: curvatures count by their size, flat ones as a little curved."""
-    roots, axes = np.linalg.eigh(here.curvature[np.ix_(free, free)])
-    curved = np.maximum(np.abs(roots), FLATTEST * np.abs(roots).max())
+    slope, curvature = here.gradient[free], here.curvature()[np.ix_(free, free)]
     step = np.zeros(len(free))
-    step[free] = -axes @ ((axes.T @ here.gradient[free]) / curved)
+    try:
+        np.linalg.cholesky(curvature - FLATTEST * np.abs(curvature).max() * np.eye(len(slope)))
+        step[free] = -np.linalg.solve(curvature, slope)
+    except np.linalg.LinAlgError:
+        roots, axes = np.linalg.eigh(curvature)
+        step[free] = -axes @ ((axes.T @ slope) / np.maximum(np.abs(roots), FLATTEST * np.abs(roots).max()))
     return step
 
 

@@ -14,10 +14,13 @@ Floats = NDArray[np.float64]
 Method = Literal["oblimin", "varimax", "promax", "none"]
 
 KAISER = frozenset({"varimax", "promax"})
-RANDOM_STARTS = 8
-APPROACHES = 12
-FLAT = 1e-2
+RANDOM_STARTS = 15
+APPROACHES = 20
+SMALL = 0.03
+WIDEST = 0.5
+FLAT = 0.03
 TINY = 1e-300
+ROUNDING = 1e-14
 NEAR = 0.05
 STEEPEST = 1e-9
 STEEP = 1e-7
@@ -52,8 +55,9 @@ class Rotation:
 def rotate(loadings: Floats, method: Method = "oblimin", *, kaiser: bool | None = None, seed: int = 1) -> Rotation:
     """Rotate factors; one factor stays as it is.
 
-    Oblimin begins at the unrotated factors and at eight random turns, by gradient projection that Newton steps bring to
-    the end, and keeps the lowest minimum. Varimax has one road: pairs of factors in turn.
+    Oblimin begins at the unrotated factors and at fifteen random turns, all at once: first each pair of factors takes a
+    Newton step of its own, then full Newton steps bring the search to the end. It keeps the lowest minimum. Varimax has
+    one road: pairs of factors in turn.
 
     Parameters
     ----------
@@ -75,7 +79,7 @@ def rotate(loadings: Floats, method: Method = "oblimin", *, kaiser: bool | None 
     References
     ----------
     Kaiser (1958), Psychometrika 23, 187-200; Hendrickson & White (1964), Brit. J. Statistical Psychology 17, 65-70;
-    Jennrich & Sampson (1966), Psychometrika 31, 313-323; gradient projection: Jennrich (2002), Psychometrika 67, 7-19.
+    Jennrich & Sampson (1966), Psychometrika 31, 313-323.
     Agrees with R stats::varimax, stats::promax and GPArotation::oblimin (tests/reference/factors.R).
     """
     m = loadings.shape[1]
@@ -175,83 +179,74 @@ def _oblimin(loadings: Floats, lengths: Floats, seed: int) -> Rotation:
 
 def _alike(turned: Floats, best: Floats) -> NDArray[np.bool_]:
     """Which of a stack of loadings are those of the best start but for order, signs and a last small step."""
-    apart = np.minimum(
-        np.abs(turned[:, :, None] - best).max(axis=3), np.abs(turned[:, :, None] + best).max(axis=3)
-    )
-    return (apart.min(axis=1) < NEAR).all(axis=1) & (apart.min(axis=2) < NEAR).all(axis=1)
+    lengths = (turned**2).sum(axis=2)[:, :, None] + (best**2).sum(axis=1)
+    near = lengths - 2 * np.abs(turned @ best.T) < NEAR**2
+    return near.any(axis=1).all(axis=1) & near.any(axis=2).all(axis=1)
 
 
 def _approached(loadings: Floats, turns: Floats) -> tuple[Floats, Floats]:
-    """Rounds of steps that turn all pairs of factors at once, and the values reached.
+    """Rounds in which all pairs of factors turn at once, and the values reached.
 
-    A step is quartered until it leads downhill.
+    Moves are quartered until they lead downhill. It ends when no start is left with more than small ones.
     """
-    turns, here, size = turns.copy(), np.full((len(turns), 1, 1), np.inf), np.zeros((len(turns), 1, 1))
-    step = np.zeros_like(turns)
+    turns, steps, size = turns.copy(), np.zeros_like(turns), 0.0
+    here, left = np.full((len(turns), 1, 1), np.inf), np.full((len(turns), 1, 1), np.inf)
     for _ in range(APPROACHES):
-        now = _normalized(turns + size * step)
-        there, onward = _pairwise_step(_turned(loadings, now), now.swapaxes(1, 2) @ now)
+        now = _normalized(turns + size * steps)
+        there, moves = _pairwise_moves(_turned(loadings, now), now.swapaxes(1, 2) @ now)
         paid = there < here
         np.copyto(turns, now, where=paid)
-        np.copyto(step, now @ onward, where=paid)
+        np.copyto(steps, now @ moves.swapaxes(1, 2), where=paid)
         np.copyto(here, there, where=paid)
+        np.copyto(left, np.abs(moves).max(axis=(1, 2), keepdims=True), where=paid)
+        if (left < SMALL).all():
+            break
         size = np.where(paid, 1.0, size / 4)
     return turns, here[:, 0, 0]
 
 
-def _pairwise_step(turned: Floats, correlations: Floats) -> tuple[Floats, Floats]:
-    """The criterion, shape (s, 1, 1), and for each two factors the Newton step that moves only these, (s, m, m).
+def _pairwise_moves(turned: Floats, correlations: Floats) -> tuple[Floats, Floats]:
+    """The criterion, shape (s, 1, 1), and moves z, shape (s, m, m): for each two factors the Newton step of only these.
 
-    Entry (r, q) moves factor q towards r. Where the criterion is not convex, curvatures count by their size, flat ones
-    as a little curved.
+    Each pair has a gradient of two places and a curvature of two by two, whose roots have closed forms. Roots count by
+    their size, flat ones as a little curved.
     """
     squares = turned * turned
     pull, own = _pull(turned, squares)
     cubes, both = (turned * squares) @ turned.swapaxes(1, 2), squares @ squares.swapaxes(1, 2)
-    across = own.swapaxes(1, 2)
-    slope = correlations * own - pull
+    gradient = correlations * own - pull
     curved = 2 * own + _diagonal(both) - both - 4 * correlations * cubes
-    shared = 2 * correlations * (correlations * both - pull - pull.swapaxes(1, 2)) + 2 * both + own + across
-    mean, half = (curved + curved.swapaxes(1, 2)) / 2, (curved - curved.swapaxes(1, 2)) / 2
-    spread = np.hypot(half, shared)
-    bends = np.abs(mean + spread), np.abs(mean - spread)
-    least = FLAT * bends[0].max(axis=(1, 2), keepdims=True) + TINY
-    one, other = (0.5 / np.maximum(bend, least) for bend in bends)
-    turning = (one - other) / np.maximum(spread, TINY)
-    step = (one + other + turning * half) * slope + turning * shared * slope.swapaxes(1, 2)
-    return own.sum(axis=1, keepdims=True) / 4, -step.swapaxes(1, 2)
-
-
-def _pull(turned: Floats, squares: Floats) -> tuple[Floats, Floats]:
-    """Products of the factors with the criterion's slopes in the loadings, and the diagonal, (s, m, m), (s, m, 1)."""
-    pull = turned @ (turned * (squares.sum(axis=1, keepdims=True) - squares)).swapaxes(1, 2)
-    return pull, _diagonal(pull)
-
-
-def _diagonal(stack: Floats) -> Floats:
-    return stack.diagonal(axis1=1, axis2=2)[:, :, None]
+    shared = 2 * (correlations * (correlations * both - pull - pull.swapaxes(1, 2)) + both) + own + own.swapaxes(1, 2)
+    twice, uneven, shared = curved + curved.swapaxes(1, 2), curved - curved.swapaxes(1, 2), 2 * shared
+    spread = np.hypot(uneven, shared) + TINY
+    large, small = np.abs(twice + spread), np.abs(twice - spread)
+    least = FLAT * large.max(axis=(1, 2), keepdims=True)
+    one, other = 1 / np.maximum(large, least), 1 / np.maximum(small, least)
+    mixing = (one - other) / spread
+    moves = (one + other + mixing * uneven) * gradient + mixing * shared * gradient.swapaxes(1, 2)
+    return own.sum(axis=1, keepdims=True) / 4, np.clip(-moves, -WIDEST, WIDEST)
 
 
 def _descend(loadings: Floats, turns: Floats) -> tuple[Floats, Floats]:
     """Newton steps from some starts at once: where each ends and its value, infinite for one that did not end."""
     turns, values, ended = turns.copy(), np.full(len(turns), np.inf), np.zeros(len(turns), dtype=bool)
     running = np.arange(len(turns))
-    turned = _turned(loadings, turns)
     for _ in range(ROUNDS):
         if not len(running):
             break
         now = turns[running]
-        turned = _turned(loadings, now)
+        turned, correlations = _turned(loadings, now), now.swapaxes(1, 2) @ now
         values[running] = _criterion(turned)
-        gradient, curvature = _slopes(turned, now.swapaxes(1, 2) @ now)
-        ended[running] = np.abs(gradient).max(axis=1) < STEEPEST
-        going = ~ended[running]
+        gradient = _gradient(turned, correlations)
+        steepest = np.abs(gradient).max(axis=(1, 2))
+        going = steepest >= STEEPEST
+        ended[running] = ~going
         running = running[going]
         if not len(running):
             break
-        steps = _newton_steps(gradient[going], curvature[going])
-        turns[running], values[running], moved = _moved(loadings, now[going], steps, values[running])
-        ended[running] = ~moved & (np.abs(gradient[going]).max(axis=1) < STEEP)
+        moves = _newton_moves(gradient[going], _curvature(turned[going], correlations[going]))
+        turns[running], moved = _moved(loadings, now[going], moves, values[running], steepest[going])
+        ended[running] = ~moved & (steepest[going] < STEEP)
         running = running[moved]
     return turns, np.where(ended, values, np.inf)
 
@@ -267,62 +262,94 @@ def _criterion(turned: Floats) -> Floats:
     return (squares * (squares.sum(axis=1, keepdims=True) - squares)).sum(axis=(1, 2)) / 4
 
 
-def _slopes(turned: Floats, correlations: Floats) -> tuple[Floats, Floats]:
-    """Derivatives of the criterion in z, shapes (s, d) and (s, d, d), d = m(m - 1).
+def _pull(turned: Floats, squares: Floats) -> tuple[Floats, Floats]:
+    """Each factor times the criterion's slopes in the loadings, shape (s, m, m), and the diagonal, shape (s, m, 1)."""
+    pull = turned @ (turned * (squares.sum(axis=1, keepdims=True) - squares)).swapaxes(1, 2)
+    return pull, _diagonal(pull)
+
+
+def _diagonal(stack: Floats) -> Floats:
+    return stack.diagonal(axis1=1, axis2=2)[:, :, None]
+
+
+def _gradient(turned: Floats, correlations: Floats) -> Floats:
+    """Slopes of the criterion in moves z, shape (s, m, m).
 
     Factor q moves towards each other factor r by z[q, r] and is brought back to variance 1. To second order that makes
-    the loadings L(I - Z + ZZ)(I + D + E/2 - D^2/2), with the diagonals D of Phi Z' and E of Z Phi Z'.
+    the loadings L(I - Z + ZZ)(I + D + E/2 - D^2/2), with the diagonals D of Z Phi and E of Z Phi Z'.
     """
-    s, m, p = turned.shape
     pull, own = _pull(turned, turned * turned)
-    pairs = (turned[:, :, None] * turned[:, None]).reshape(s, m * m, p)
-    fourth = (pairs @ pairs.swapaxes(1, 2)).reshape(s, m, m, m, m)
-    curvature = 2 * fourth
-    thrice = 3 * np.einsum("sqpaa->sqpa", fourth)
-    both = np.einsum("sqpaa->sqp", fourth)
-    np.einsum("sqapa->sqpa", curvature)[...] += both[..., None] - thrice
-    side = correlations[:, :, :, None, None]
-    curvature = side * np.einsum("sqqpt->sqpt", curvature)[:, :, None] - curvature
-    side = correlations[:, None, None]
-    curvature = side * np.einsum("sqrpp->sqrp", curvature)[..., None] - curvature
+    return correlations * own - pull
+
+
+def _curvature(turned: Floats, correlations: Floats) -> Floats:
+    """Second derivatives in moves, shape (s, m, m, m, m); a factor's move towards itself changes nothing."""
+    pull, own = _pull(turned, turned * turned)
+    bend = _bend(turned)
+    bend = correlations[:, :, :, None, None] * np.einsum("sqqpt->sqpt", bend)[:, :, None] - bend
+    bend = correlations[:, None, None] * np.einsum("sqrpp->sqrp", bend)[..., None] - bend
     mixed = pull[:, :, None] - correlations[:, None] * pull[..., None]
-    np.einsum("sqrrt->sqrt", curvature)[...] += mixed
-    np.einsum("sqrpq->spqr", curvature)[...] += mixed
+    np.einsum("sqrrt->sqrt", bend)[...] += mixed
+    np.einsum("sqrpq->spqr", bend)[...] += mixed
     alone = correlations[:, None] - correlations[..., None] * correlations[:, :, None]
-    np.einsum("sqrqt->sqrt", curvature)[...] += own[..., None] * alone
-    apart = np.flatnonzero(~np.eye(m, dtype=bool))
-    gradient = (correlations * own - pull).reshape(s, -1)[:, apart]
-    return gradient, curvature.reshape(s, m * m, m * m)[:, apart[:, None], apart]
+    np.einsum("sqrqt->sqrt", bend)[...] += own[..., None] * alone
+    return bend
 
 
-def _newton_steps(gradient: Floats, curvature: Floats) -> Floats:
+def _bend(turned: Floats) -> Floats:
+    """Second derivatives when factor r gains factor q, and factor t factor p, shape (s, m, m, m, m)."""
+    s, m, p = turned.shape
+    products = (turned[:, :, None] * turned[:, None]).reshape(s, m * m, p)
+    fourth = (products @ products.swapaxes(1, 2)).reshape(s, m, m, m, m)
+    same = np.einsum("sqpaa->sqpa", fourth)
+    bend = 2 * fourth
+    np.einsum("sqapa->sqpa", bend)[...] += same.sum(axis=3, keepdims=True) - 3 * same
+    return bend
+
+
+def _newton_moves(gradient: Floats, curvature: Floats) -> Floats:
     """Newton steps; where the criterion is not convex, curvatures count by their size, flat ones as a little curved."""
+    m = gradient.shape[1]
+    slope, curved = gradient.reshape(-1, m * m, 1), curvature.reshape(-1, m * m, m * m)
+    towards_itself = np.arange(0, m * m, m + 1)
+    curved[:, towards_itself, towards_itself] = 1.0
     try:
-        np.linalg.cholesky(curvature)
-        return -np.linalg.solve(curvature, gradient[..., None])[..., 0]
+        np.linalg.cholesky(curved)
+        return -np.linalg.solve(curved, slope).reshape(gradient.shape)
     except np.linalg.LinAlgError:
         pass
-    roots, axes = np.linalg.eigh(curvature)
+    roots, axes = np.linalg.eigh(curved)
     size = np.abs(roots)
-    curved = np.maximum(size, FLATTEST * size.max(axis=1, keepdims=True))
-    return -(axes @ ((np.swapaxes(axes, 1, 2) @ gradient[..., None]) / curved[..., None]))[..., 0]
+    size = np.maximum(size, FLATTEST * size.max(axis=1, keepdims=True))
+    return -(axes @ ((axes.swapaxes(1, 2) @ slope) / size[..., None])).reshape(gradient.shape)
 
 
-def _moved(loadings: Floats, turns: Floats, steps: Floats, values: Floats) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-    """Transformations after the step, halved until it leads downhill; their values; and which found a way."""
-    m = turns.shape[1]
-    moves = np.zeros_like(turns)
-    moves.swapaxes(1, 2)[:, ~np.eye(m, dtype=bool)] = steps
-    best, reached, open_ = turns.copy(), values.copy(), np.arange(len(turns))
+def _moved(
+    loadings: Floats, turns: Floats, moves: Floats, values: Floats, steepest: Floats
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Transformations after the moves, halved until they lead downhill; and which found a way."""
+    steps = turns @ moves.swapaxes(1, 2)
+    best, moved = turns.copy(), np.zeros(len(turns), dtype=bool)
     for size in HALVINGS:
-        tried = _normalized(turns[open_] + size * turns[open_] @ moves[open_])
-        there = _criterion(_turned(loadings, tried))
-        lower = there < values[open_]
-        best[open_[lower]], reached[open_[lower]] = tried[lower], there[lower]
-        open_ = open_[~lower]
-        if not len(open_):
+        open_ = np.flatnonzero(~moved)
+        tried = _normalized(turns[open_] + size * steps[open_])
+        lower = _lower(loadings, tried, values[open_], steepest[open_])
+        best[open_[lower]], moved[open_[lower]] = tried[lower], True
+        if moved.all():
             break
-    return best, reached, reached < values
+    return best, moved
+
+
+def _lower(loadings: Floats, tried: Floats, values: Floats, steepest: Floats) -> NDArray[np.bool_]:
+    """Which transformations are lower; or much flatter, where values differ by their rounding only."""
+    turned = _turned(loadings, tried)
+    there = _criterion(turned)
+    lower = there < values
+    level = ~lower & (there <= values * (1 + ROUNDING))
+    if level.any():
+        gradient = _gradient(turned[level], tried[level].swapaxes(1, 2) @ tried[level])
+        lower[level] = np.abs(gradient).max(axis=(1, 2)) < steepest[level] / 2
+    return lower
 
 
 def _normalized(turns: Floats) -> Floats:

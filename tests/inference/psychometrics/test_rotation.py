@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
+from smstudy.inference.psychometrics import rotation as module
 from smstudy.inference.psychometrics.rotation import complexities, explained_variances, rotate
 
 HERE = Path(__file__).parents[2] / "reference"
 R = json.loads((HERE / "factors.json").read_text(encoding="utf-8"))["cases"]
 CASES = list(R)
 METHODS = ["oblimin", "varimax", "promax"]
+SIGNS = (-1, 1)
 
 
 def unrotated(case: str) -> np.ndarray:
@@ -128,6 +130,54 @@ def test_local_minima_are_counted():
     found = rotate(rng.standard_normal((8, 4)) * rng.uniform(0, 1, (8, 4)) ** 3)
     assert 1 <= found.n_agreed < found.n_starts
     assert rotate(unrotated("holzinger")).n_agreed == rotate(unrotated("holzinger")).n_starts
+
+
+def test_every_case_has_one_minimum_whatever_the_random_turns():
+    for case in CASES:
+        here = quartimin(rotate(unrotated(case)).loadings)
+        for seed in range(2, 7):
+            again = rotate(unrotated(case), seed=seed)
+            assert quartimin(again.loadings) == pytest.approx(here, rel=1e-12)  # ends at a slope of 1e-9, squared
+            assert again.n_agreed == again.n_starts
+
+
+def test_a_minimum_that_few_starts_reach_is_found():
+    loadings = 0.4 * np.random.default_rng(321).standard_normal((10, 4))
+    found = rotate(loadings)
+    assert found.n_agreed < found.n_starts / 2
+    for seed in range(2, 7):
+        assert quartimin(rotate(loadings, seed=seed).loadings) >= quartimin(found.loadings) - 1e-12  # rounding
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_larger_loadings_turn_the_same_way(seed):
+    loadings = 0.4 * np.random.default_rng(seed).standard_normal((10, 4))
+    small, large = rotate(loadings), rotate(5 * loadings)
+    assert large.loadings == pytest.approx(5 * small.loadings, abs=1e-6)  # steps end at a slope of 1e-9 of either
+
+
+def test_slopes_are_those_of_small_moves():
+    rng = np.random.default_rng(8)
+    loadings, m = rng.standard_normal((10, 3)), 3
+    turns = module._normalized(rng.standard_normal((1, m, m)))
+
+    def value(moves: np.ndarray) -> float:
+        moved = module._normalized(turns + turns @ moves.reshape(m, m).T)
+        return float(module._criterion(module._turned(loadings, moved))[0])
+
+    turned, correlations = module._turned(loadings, turns), turns.swapaxes(1, 2) @ turns
+    gradient = module._gradient(turned, correlations)[0].ravel()
+    curvature = module._curvature(turned, correlations)[0].reshape(m * m, m * m)
+    size, moves = 1e-4, np.eye(m * m)
+    first = np.array([value(size * one) - value(-size * one) for one in moves]) / (2 * size)
+    mixed = [[sum(p * q * value(size * (p * a + q * b)) for p in SIGNS for q in SIGNS) for b in moves] for a in moves]
+    scale = np.abs(curvature).max()
+    assert gradient == pytest.approx(first, abs=1e-6 * scale)  # central differences: errors of size squared
+    itself = np.arange(0, m * m, m + 1)  # a factor's move towards itself is not used
+    curvature[itself], curvature[:, itself] = 0, 0
+    second = np.array(mixed) / (4 * size**2)
+    second[itself], second[:, itself] = 0, 0
+    assert curvature == pytest.approx(second, abs=1e-5 * scale)  # the same, and rounding over size squared
 
 
 def test_the_same_seed_gives_the_same_loadings():
