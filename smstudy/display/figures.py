@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from smstudy.display import apa
+from smstudy.display.prose import join_words
 from smstudy.display.rules import STABILITY
 from smstudy.display.theme import INK, MARKERS, PALETTE, QUIET, style
 
@@ -48,8 +49,12 @@ def estimates(
     value: str = "estimate",
     ends: tuple[str, str] = ("conf_low", "conf_high"),
     xlabel: str = "",
+    yardsticks: Sequence[float] = (),
 ) -> Axes:
-    """Draw one point with its confidence interval per row, first row on top, zero marked when it is in sight."""
+    """Draw one point with its confidence interval per row, first row on top, zero marked when it is in sight.
+
+    `yardsticks` are usual limits of a number that cannot exceed 1, drawn as dotted lines.
+    """
     low, high = ends
     rows = _drawn(frame, [value, low, high])
     if rows.empty:
@@ -60,7 +65,10 @@ def estimates(
         ax.plot(rows[value], places, "o", color=PALETTE[0], markersize=6)
         if rows[low].min() <= 0 <= rows[high].max():
             ax.axvline(0, color=QUIET, linewidth=1, linestyle="--")
-        words = xlabel or f"{_meaning(value)}, with interval"
+        for limit in yardsticks:
+            ax.axvline(limit, color=QUIET, linewidth=1, linestyle=":")
+        limits = join_words([apa.bounded(limit) for limit in yardsticks])
+        words = (xlabel or f"{_meaning(value)}, with interval") + (f"; dotted: usual limit {limits}" if limits else "")
         return _finish(ax, places, _names(rows, labels), title=title, xlabel=words)
 
 

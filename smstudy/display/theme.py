@@ -37,6 +37,12 @@ STYLE = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Draw inside this block in the house style; settings outside stay as they were."""
+    """Draw inside this block in the house style; settings outside stay as they were.
+
+    A notebook's backend turns interactive when its first figure is opened, here inside the block; that must last, or
+    later figures would not be shown.
+    """
     with mpl.rc_context(STYLE):
         yield
+        interactive = mpl.is_interactive()
+    mpl.interactive(interactive)

@@ -21,7 +21,7 @@ from smstudy.survey.dataset import Survey, need_survey
 from smstudy.survey.disclosure import NO_GROUP, group_names, hidden_groups, protect
 
 EVERYBODY = "Everybody"
-CHANGED, CANNOT_TELL = "changed", "cannot tell"
+CHANGED, CANNOT_TELL, NOT_TESTED = "changed", "cannot tell", "not tested"
 LEVEL = 0.95
 
 
@@ -178,8 +178,11 @@ def changes(
         CHANGED if p < 1 - LEVEL and not (term in gates and gates[term].verdict == NOT_ALLOWED) else CANNOT_TELL
         for p, term in zip(rows["p_adjusted"], rows["term"], strict=True)
     ]
-    if gates:
-        rows["means"] = [gates[term].verdict if term in gates else "" for term in rows["term"]]
+    if comparable is not None:
+        scales = {scale.name for scale in survey.codebook.scales}
+        rows["means"] = [
+            gates[term].verdict if term in gates else NOT_TESTED if term in scales else "" for term in rows["term"]
+        ]
     return WaveChanges(
         title=_title(survey, previous, scores, unit),
         note=(

@@ -19,6 +19,7 @@ OPENINGS = {
     TOO_LITTLE: "There is too little data to decide this",
     NOT_TESTED: "This was not tested",
 }
+UNKNOWN = ("cannot tell", "not tested")
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -91,8 +92,11 @@ def _changed(records: Mapping[str, Record], wave: str, previous_wave: str) -> li
     start = f"Since wave {previous_wave}, "
     rest = plural(len(rows) - len(moved), "other score") if moved else plural(len(rows), "score")
     first = f"{join_words(names)} changed" if moved else ""
+    doubted = [record["labels"].get(row["term"], row["term"]) for row in moved if row.get("means") in UNKNOWN]
+    doubt = f" Whether the questions on {join_words(doubted)} mean the same in both waves is not known."
     tail = f"for {rest} we cannot tell whether anything changed" if len(rows) > len(moved) else ""
-    return [("change", start + join_words([part for part in (first, tail) if part], "and") + ".")]
+    told = start + join_words([part for part in (first, tail) if part], "and") + "."
+    return [("change", told + (doubt if doubted else ""))]
 
 
 def _segments(records: Mapping[str, Record]) -> list[tuple[str, str]]:

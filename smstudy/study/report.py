@@ -216,7 +216,7 @@ def _blocks(run: Path, notebook: str) -> list[Block]:
 def _block(figures: Path, name: str, record: Mapping[str, object]) -> Block:
     image, words = figures / f"{name}.svg", figures / f"{name}.txt"
     picture, alt = "", ""
-    if image.is_file() and record["kind"] not in TABLE_ONLY:
+    if image.is_file() and record["kind"] not in (*TABLE_ONLY, "Refusal"):
         picture = f"data:image/svg+xml;base64,{base64.b64encode(image.read_bytes()).decode()}"
         alt = words.read_text(encoding="utf-8").strip()
     table = table_of(record)

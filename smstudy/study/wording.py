@@ -59,11 +59,17 @@ COLUMNS = {
         "term": "Scale", "rwg": "Members agree (rWG; 1: fully)", "icc_2": "Departments can be told apart (ICC(2))",
         "icc_2_low": "95% interval", "verdict": "Averages",
     },
-    "Refusal": {"reason": "Reason"},
     "Distribution": {"term": "Question", "answer": "Answer", "n": "People", "share": "Share"},
 }  # fmt: skip
 # Rows of a model that answer nobody's question; the files hold them.
 TECHNICAL_ROWS = ("Constant",)
+# What a refused analysis would have answered.
+REFUSED = {
+    "confirm": "Do the statements belong together as planned?",
+    "validity": "Are these scales different things?",
+    "agreement": "May answers be averaged to departments?",
+    "invariance": "Do the questions mean the same in both waves?",
+}
 EMPTY = {
     "Cleaning": "The study has no cleaning rules, so nobody was left out.",
     "WaveChanges": "There is no previous wave to compare with.",
@@ -94,13 +100,16 @@ def table_of(record: Record) -> Record:
 
 def summary_of(records: Sequence[Record]) -> str:
     """What the pages of all scales come to, in a sentence or two; empty without such pages."""
-    rows = [row for record in records if record["kind"] == "Construct" for row in record["tidy"]]
-    if not rows:
+    pages = [record for record in records if record["kind"] == "Construct"]
+    rows = [row for record in pages for row in record["tidy"]]
+    if not pages:
         return ""
     told = f"{sum(row['verdict'] == FITS for row in rows)} of {plural(len(rows), 'statement')} fit their scale."
     for verdict, words in {UNFIT: "Not fitting", UNSURE: "Too few answers to tell"}.items():
         names = [record_label(row["term"], records).rstrip(".") for row in rows if row["verdict"] == verdict]
         told += f" {words}: {'; '.join(names)}." if names else ""
+    unjudged = [record["table"]["title"].partition(",")[0] for record in pages if not record["tidy"]]
+    told += f" Scales that could not be judged: {join_words(unjudged)}." if unjudged else ""
     return f"{told} Unfold a scale to see its statements."
 
 
@@ -112,6 +121,10 @@ def record_label(name: str, records: Sequence[Record]) -> str:
 def sentence_instead(record: Record, table: Record) -> str:
     """One sentence in the place of a table that would tell nothing; empty if it tells something."""
     rows = record["tidy"]
+    if record["kind"] == "Refusal":
+        return f"Not computed. {rows[0]['reason']}"
+    if not rows and record["kind"] == "Construct" and record["findings"]:
+        return " ".join(finding["text"] for finding in record["findings"])
     if not rows or not table["rows"]:
         return EMPTY.get(record["kind"], NOTHING)
     if all(row.get("hidden") for row in rows):
@@ -232,12 +245,19 @@ def _obstacle(steps: Rows) -> str:
     return next((f"{row['reading']} {row['reason']}" for row in steps if row["verdict"] != "supported"), NOT_KNOWN)
 
 
+def _refused(record: Record) -> Record:
+    """The table of a refused analysis under the question it would have answered."""
+    asked = record["title"].removeprefix("Not computed: ")
+    return {**record["table"], "title": REFUSED.get(asked.replace(" ", "_"), record["title"])}
+
+
 OWN_TABLES: dict[str, Callable[[Record], Record]] = {
     "FactorModel": _fit,
     "Invariance": _comparable,
     "Profile": _grid,
     "QualityGrade": _graded,
     "ProtectionSheet": _by_treatment,
+    "Refusal": _refused,
 }
 
 

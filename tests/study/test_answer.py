@@ -23,8 +23,8 @@ def change(*rows):
     }
 
 
-def moved(term, difference, verdict="changed"):
-    return {"term": term, "difference": difference, "verdict": verdict}
+def moved(term, difference, verdict="changed", **more):
+    return {"term": term, "difference": difference, "verdict": verdict, **more}
 
 
 def test_without_any_result_nothing_is_said():
@@ -71,6 +71,11 @@ def test_statements_stand_under_their_verdict():
             [moved("con", -0.28), moved("x", 0.0, "cannot tell")],
             "Since wave 1, Concerns (−0.28 points) changed and for 1 other score we cannot tell whether anything "
             "changed.",
+        ),
+        (
+            [moved("con", -0.28, means="not tested"), moved("x", 0.3, means="allowed"), moved("y", 1.0, means="")],
+            "Since wave 1, Concerns (−0.28 points), x (0.30 points) and y (1.00 points) changed. Whether the questions "
+            "on Concerns mean the same in both waves is not known.",
         ),
         (
             [moved("con", 0.1, "cannot tell"), moved("x", 0.0, "cannot tell")],
