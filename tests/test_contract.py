@@ -71,6 +71,14 @@ def examples() -> dict[str, Result]:
         (factors := smstudy.factor_analysis(survey, 2, scales=["adoption", "leadership"])), factors.correlations,
         (told_apart := smstudy.validity(survey, ["adoption", "leadership"], n_boot=100)), told_apart.convergence,
         smstudy.common_method(survey, ["adoption", "leadership"]),
+        (ordered := smstudy.ordinal("sup_1 ~ readiness + C(unit)", survey)), smstudy.effects(ordered, survey),
+        smstudy.multinomial("role ~ readiness", survey),
+        smstudy.counts("high ~ readiness", survey.answers.assign(high=lambda a: a.filter(like="_1").gt(3).sum(axis=1))),
+        (leveled := smstudy.multilevel("adoption ~ leadership", survey)), leveled.variances, leveled.teams,
+        smstudy.nesting("adoption ~ leadership", survey),
+        (page := smstudy.priorities("adoption ~ leadership + readiness", survey, n_boot=100, n_permutations=99)),
+        page.importance, page.importance.dominance, page.importance.conditional,
+        page.necessity, page.necessity.bottleneck, page.necessity.checklist,
     ]  # fmt: skip
     return {type(result).__name__: result for result in made}
 

@@ -30,6 +30,8 @@ INTERVALS = {
     "icc_2_low": "icc_2_high",
     "icc_agreement_low": "icc_agreement_high",
     "icc_consistency_low": "icc_consistency_high",
+    "importance_low": "importance_high",
+    "performance_low": "performance_high",
 }
 LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from numbers import Real
 from typing import ClassVar
 
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from smstudy.display import figures
 from smstudy.display.prose import lower_first
-from smstudy.errors import DataError, DisclosureError, did_you_mean
+from smstudy.errors import DataError
 from smstudy.inference.linearization import (
     Linearized,
     Lonely,
@@ -25,16 +24,16 @@ from smstudy.inference.linearization import (
     mean_design_effects,
     t_interval,
 )
+from smstudy.models.samplings import Population, column_of, errors_in_words, refuse_telling, sampling_of
 from smstudy.privacy import Privacy
 from smstudy.result import Finding, Poolable, Result
 from smstudy.survey.codebook import Variable
 from smstudy.survey.dataset import Data, Survey, frame_of, labels_of, privacy_of
 from smstudy.survey.disclosure import ALL, NO_GROUP, alike, hidden_groups, protect_two_way
-from smstudy.survey.margins import HeadCounts, category_word, read_margins
+from smstudy.survey.margins import category_word
 from smstudy.survey.suppression import hidden_rows
-from smstudy.survey.weights import EVERYBODY, Weights, extreme_weights, weight_column
+from smstudy.survey.weights import EVERYBODY, Weights, extreme_weights
 
-Population = float | HeadCounts | None
 NUMBERS = ("n", "estimate", "std_error", "df", "conf_low", "conf_high", "unweighted", "shift", "deff", "n_effective")
 HIDDEN_TOGETHER = "\0hidden"
 ASIDE = "\0answer "
@@ -156,10 +155,10 @@ def weighted_means(
     >>> weighted_means(answers, ["use"]).tidy()[["estimate", "std_error"]].round(3).values.tolist()
     [[3.833, 0.477]]
     """
-    _refuse_telling(weights, by)
+    refuse_telling(weights, [by] if by else [])
     check_level(conf_level)
     answers, variables = frame_of(data), _names(data, variables)
-    sampling = _sampling(data, weights, strata, clusters, population, lonely)
+    sampling = sampling_of(data, weights, strata=strata, clusters=clusters, population=population, lonely=lonely)
     groups = _groups(data, by)
     columns = [_indicators(data, name) for name in variables]
     numbers = [name for name, column in zip(variables, columns, strict=True) if "" in column]
@@ -177,7 +176,7 @@ def weighted_means(
         rows=_ordered(table),
         n=len(answers),
         conf_level=conf_level,
-        errors=_errors(weights, strata, clusters, population),
+        errors=errors_in_words(weights, strata=strata, clusters=clusters, population=population),
     )
 
 
@@ -190,90 +189,8 @@ def _names(data: Data, variables: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(variables))
 
 
-def _refuse_telling(weights: Weights | str | None, by: str) -> None:
-    if by and isinstance(weights, Weights) and "hidden" in weights.rows and weights.rows["hidden"].any():
-        raise DisclosureError(
-            "These weights tell small groups apart, so their scores could be computed from the weighted and the "
-            "unweighted mean of all. Make the weights with pool_small=True, or leave out by."
-        )
-
-
-def _sampling(
-    data: Data, weights: Weights | str | None, strata: str, clusters: str, population: Population, lonely: Lonely
-) -> Sampling:
-    n = len(frame_of(data))
-    codes = _codes(data, strata) if strata else None
-    teams = _codes(data, clusters) if clusters else None
-    people = _people(data, strata, population)
-    calibration = weights.calibration if isinstance(weights, Weights) else None
-    return Sampling(
-        weights=_own_weights(data, weights) if weights is not None else _equal_weights(n, codes, teams, people),
-        strata=codes,
-        clusters=teams,
-        population=people,
-        calibration=calibration,
-        lonely=lonely,
-    )
-
-
-def _own_weights(data: Data, weights: Weights | str) -> NDArray[np.float64]:
-    if isinstance(weights, Weights):
-        return weights.of(data)
-    if not isinstance(weights, str):
-        raise DataError("Weights are what rake() or poststratify() gives, or the name of a variable. Give one.")
-    return weight_column(data, weights)
-
-
-def _equal_weights(
-    n: int, strata: NDArray | None, clusters: NDArray | None, people: NDArray | None
-) -> NDArray[np.float64]:
-    """One for everybody; with a population, people per respondent (or clusters per cluster) of the stratum."""
-    if people is None:
-        return np.ones(n)
-    units = np.arange(n) if clusters is None else clusters
-    frame = pd.DataFrame({"stratum": np.zeros(n) if strata is None else strata, "unit": units})
-    return people / frame.groupby("stratum")["unit"].transform("nunique").to_numpy(float)
-
-
-def _people(data: Data, strata: str, population: Population) -> NDArray[np.float64] | None:
-    n = len(frame_of(data))
-    if population is None:
-        return None
-    if isinstance(population, Real):
-        if isinstance(population, bool) or not 0 < population < np.inf:
-            raise DataError(f"population = {population!r} is no number of people. Give one above 0.")
-        if strata:
-            raise DataError("With strata, the population must be given for each of them. Give the head counts.")
-        return np.full(n, float(population))
-    if not strata:
-        raise DataError("Head counts by group need strata, the variable they are about. Name it, or give one number.")
-    margin = read_margins(data, population, [strata])[0]
-    unknown = np.isnan(margin.headcounts) & (margin.respondents > 0)
-    if unknown.any():
-        name = margin.categories[int(np.argmax(unknown))]
-        raise DataError(f'The head counts do not say how many people "{name}" ("{strata}") has. Add it.')
-    return margin.headcounts[margin.codes]
-
-
-def _codes(data: Data, name: str) -> NDArray[np.intp]:
-    """Number the strata or clusters from 0."""
-    codes = pd.factorize(_column(data, name))[0]
-    if (codes < 0).any():
-        raise DataError(f'Some respondents have no "{name}". Exclude them with a rule, or name other groups.')
-    return codes
-
-
-def _column(data: Data, name: str) -> pd.Series:
-    answers = frame_of(data)
-    if name not in answers:
-        raise DataError(f'There is no variable or score "{name}". {did_you_mean(str(name), map(str, answers.columns))}')
-    if isinstance(answers[name], pd.DataFrame):
-        raise DataError(f'The answers have more than one column "{name}". Keep one.')
-    return answers[name]
-
-
 def _named(data: Data, name: str) -> pd.Series:
-    return _column(data, name).astype(object).fillna(NO_GROUP).astype(str)
+    return column_of(data, name).astype(object).fillna(NO_GROUP).astype(str)
 
 
 def _groups(data: Data, by: str) -> pd.Series:
@@ -282,7 +199,7 @@ def _groups(data: Data, by: str) -> pd.Series:
 
 def _indicators(data: Data, name: str) -> dict[str, NDArray[np.float64]]:
     """A number as it is, under ""; a category as one column of 0 and 1 per answer, in the order of the codebook."""
-    column = _column(data, name)
+    column = column_of(data, name)
     known = data.codebook.variables if isinstance(data, Survey) else ()
     variable = next((v for v in known if v.name == name), None)
     if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
@@ -443,10 +360,3 @@ def _note(
     if (table["n_effective"] > table["n"] * (1 + ROUNDING)).any():
         said.append("The effective n exceeds n where a stratum was asked nearly in full.")
     return " ".join(said)
-
-
-def _errors(weights: Weights | str | None, strata: str, clusters: str, population: Population) -> str:
-    """Say in words how standard errors are computed."""
-    parts = [("calibrated", isinstance(weights, Weights)), (f"strata {strata}", bool(strata)),
-             (f"clusters {clusters}", bool(clusters)), ("population correction", population is not None)]  # fmt: skip
-    return lower_first(", ".join(["linearization", *(words for words, used in parts if used)]))

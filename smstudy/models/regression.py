@@ -2,54 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Literal, NamedTuple, get_args
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
-from scipy import stats
 
 from smstudy.display import figures, rules
-from smstudy.display.prose import join_words
-from smstudy.errors import DataError, DisclosureError, StudyError, did_you_mean
-from smstudy.inference.regression.covariance import NAMES, Kind, check_kind, clustered, robust
-from smstudy.inference.regression.design import INTERCEPT, POOLED, Design, build_design
-from smstudy.inference.regression.diagnostics import (
-    breusch_pagan,
-    cooks_distance,
-    describes_too_few,
-    variance_inflation,
+from smstudy.display.prose import join_words, plural
+from smstudy.errors import DataError, DisclosureError, EstimationError, StudyError, did_you_mean
+from smstudy.inference.linearization import Lonely
+from smstudy.inference.regression.covariance import (
+    ENOUGH_CLUSTERS,
+    FEWEST_CLUSTERS,
+    NAMES,
+    Kind,
+    check_kind,
+    clustered_kind,
 )
-from smstudy.inference.regression.formula import Formula, parse_formula
+from smstudy.inference.regression.design import INTERCEPT, Design, build_design
+from smstudy.inference.regression.diagnostics import describes_too_few, variance_inflation
+from smstudy.inference.regression.formula import parse_formula
 from smstudy.inference.regression.least_squares import least_squares
-from smstudy.inference.regression.logistic import log_likelihood, logistic
+from smstudy.inference.regression.small_clusters import SmallClusters
+from smstudy.inference.regression.wild_bootstrap import MOST_ENUMERATED, N_DRAWS
 from smstudy.inference.threads import one_thread
+from smstudy.models.regression_findings import findings_of
+from smstudy.models.regression_fits import Errors, Family, Fit, Model, fit_model, infer, weighted_spread
+from smstudy.models.samplings import Population, errors_in_words, refuse_telling, sampling_of
 from smstudy.privacy import Privacy
-from smstudy.result import Finding, Poolable, Result, Rows
+from smstudy.result import Poolable, Result, Rows
 from smstudy.survey.dataset import Data, frame_of, labels_of, privacy_of
 from smstudy.survey.disclosure import NO_GROUP, pool_hidden
+from smstudy.survey.weights import Weights
 
 Array = NDArray[np.float64]
-Family = Literal["linear", "logit"]
 FAMILIES: dict[Family, str] = {"linear": "Linear regression", "logit": "Logistic regression (estimates are log odds)"}
-FEWEST_CLUSTERS = 6
-ENOUGH_CLUSTERS = 40
-ENOUGH_RESPONDENTS = 30
-ENOUGH_PER_COEFFICIENT = 10
-MANY_DROPPED = 0.10
-STRONG_COOK = 1.0
-STRONG_LEVERAGE = 0.5
-UNEQUAL = 0.05
-EXACT = 1e-10
-ROUNDING = 1e-13
 STANDARDIZED_AXIS = "Standard deviations of the outcome per standard deviation of the driver, with interval"
 SHOWN = (
-    "term", "estimate", "odds_ratio", "std_error", "conf_low", "conf_high", "std_estimate", "statistic", "p_value",
-    "vif", "reading",
+    "term", "estimate", "odds_ratio", "std_error", "conf_low", "conf_high", "std_estimate", "statistic", "df",
+    "p_value", "vif", "reading",
 )  # fmt: skip
 
 
@@ -75,6 +71,8 @@ class Regression(Result):
         One number per row used; on the scale of the outcome (probabilities in a logit).
     matrix : array, shape (p, p)
         Covariance of the coefficients.
+    clusters : SmallClusters, optional
+        With CR2 errors: what degrees of freedom follow from.
     """
 
     formula: str
@@ -87,6 +85,7 @@ class Regression(Result):
     residuals: Array
     hat: Array
     matrix: Array
+    clusters: SmallClusters | None = None
 
     picture = staticmethod(figures.estimates)
 
@@ -99,16 +98,24 @@ class Regression(Result):
         return dict(self.summary)
 
     def pooling(self) -> Poolable:
-        """Coefficients (log odds in a logit), with the residual degrees of freedom also for a logit, as R mice does."""
+        """Coefficients (log odds in a logit), with the residual degrees of freedom also for a logit, as R mice does.
+
+        Raises
+        ------
+        EstimationError
+            If p and intervals come from the wild bootstrap, which has no degrees of freedom.
+        """
         table, summary = self.coefficients, self.summary
-        clustered = "n_groups" in summary
+        if summary["covariance"] == NAMES["wild"]:
+            raise EstimationError('A wild bootstrap cannot be pooled over imputations. Use covariance="CR2".')
+        residual = summary["n_groups"] - 1 if "n_groups" in summary else summary["df_residual"]
         fitted, _, more = self.note.partition(". ")
         unknown = table["std_error"].isna().to_numpy()
         return Poolable(
             keys=table[["term"]],
             estimates=table["estimate"].to_numpy(),
             covariance=np.where(unknown[:, None] | unknown, np.nan, self.matrix),
-            df_complete=float(summary["n_groups"] - 1 if clustered else summary["df_residual"]),
+            df_complete=table["df"].fillna(residual).to_numpy(float),
             scale="log_odds" if "odds_ratio" in table else "identity",
             tested=tuple(term for term in table["term"] if term != INTERCEPT),
             controls=self.controls,
@@ -117,9 +124,18 @@ class Regression(Result):
             note=f"{fitted.rpartition(', ')[0]}. {more}".strip(),
         )
 
+    def contrast_df(self, contrasts: Array) -> Array:
+        """Degrees of freedom of contrasts, rows of shape (p,): with CR2 of each its own, infinite with the normal."""
+        if self.clusters is not None:
+            return self.clusters.df(contrasts)
+        known = self.coefficients["df"].dropna().to_numpy(float)
+        return np.full(len(contrasts), known[0] if len(known) else np.inf)
+
     def layout(self, shown: pd.DataFrame) -> pd.DataFrame:
-        """Leave out controls and columns without a value."""
+        """Leave out controls, columns without a value, and degrees of freedom that the note tells."""
         columns = [name for name in SHOWN if name in shown and shown[name].notna().any()]
+        if shown["df"].nunique() < 2:
+            columns = [name for name in columns if name != "df"]
         return shown.loc[~shown["term"].isin(self.controls), columns]
 
     def augment(self, data: Data) -> Rows:
@@ -168,45 +184,6 @@ class Regression(Result):
         return "std_estimate" in drivers and bool(drivers["std_estimate"].notna().all())
 
 
-class _Fit(NamedTuple):
-    """What both families have in common; `bread` is the classical covariance."""
-
-    coefficients: Array
-    fitted: Array
-    residuals: Array
-    hat: Array
-    influence: Array
-    bread: Array
-    log_likelihood: float
-    sigma: float
-    exact: bool
-
-
-class _Tests(NamedTuple):
-    """Standard errors and what follows from them.
-
-    `df` is infinite where the normal distribution is used; `unknown` marks coefficients without a standard error.
-    """
-
-    covariance: Array
-    errors: Array
-    df: float
-    n_groups: int
-    unknown: NDArray[np.bool_]
-
-
-class _Model(NamedTuple):
-    """What was asked for, what it was fitted to, and what came out."""
-
-    formula: Formula
-    family: Family
-    kind: Kind
-    conf_level: float
-    design: Design
-    fit: _Fit
-    tests: _Tests
-
-
 def regress(
     formula: str,
     data: Data,
@@ -214,6 +191,11 @@ def regress(
     family: Family = "linear",
     covariance: Kind | None = None,
     cluster: str | None = None,
+    weights: Weights | str | None = None,
+    strata: str | None = None,
+    population: Population = None,
+    lonely: Lonely = "refuse",
+    seed: int = 1,
     conf_level: float = 0.95,
     min_n: int | None = None,
 ) -> Regression:
@@ -228,11 +210,22 @@ def regress(
         One row per respondent; rows with a missing answer in a column needed are left out and counted.
     family : {"linear", "logit"}
         "logit" needs an outcome of 0 and 1, or of two levels of which the second is modelled.
-    covariance : {"classical", "HC0", "HC1", "HC2", "HC3", "CR0", "CR1"}, optional
-        Left out: HC3 for a linear model, classical for a logit, CR1 where `cluster` is named.
+    covariance : {"classical", "HC0", "HC1", "HC2", "HC3", "CR0", "CR1", "CR2", "wild"}, optional
+        Left out: HC3 for a linear model, classical for a logit; where `cluster` is named, CR2 below 40 clusters and
+        CR1 from there on. CR2 has Satterthwaite's degrees of freedom, each coefficient its own, CR0 and CR1 have
+        G − 1. "wild" is CR1 with p and intervals by the wild cluster bootstrap, for linear models only.
     cluster : str, optional
-        Column of the groups within which respondents resemble each other; tests then use t with G − 1 degrees of
-        freedom.
+        Column of the groups within which respondents resemble each other, or that were sampled as a whole.
+    weights : Weights or str, optional
+        From `rake` or `poststratify`, or a column with weights, all above 0. With weights, strata or a population,
+        errors are those of a survey (Taylor linearization): each cluster, or respondent, a unit of its stratum; t with
+        clusters less strata + 1 less coefficients degrees of freedom.
+    strata : str, optional
+        Column of the groups that were sampled separately.
+    population, lonely
+        As in `weighted_means`.
+    seed : int
+        Of the wild bootstrap with more than 12 clusters; up to 12 all combinations of signs are counted.
     conf_level : float
         Level of the intervals.
     min_n : int, optional
@@ -249,17 +242,19 @@ def regress(
     StudyError
         If the formula, family or covariance cannot be read.
     DataError
-        If columns are unknown, the outcome does not vary, or there are fewer respondents than coefficients or fewer
-        than 6 clusters.
+        If columns are unknown, the outcome does not vary, there are fewer respondents than coefficients or fewer
+        than 6 clusters, or a weight is missing or not above 0.
     DisclosureError
         If a coefficient would describe fewer respondents than the threshold.
     EstimationError
-        If terms determine each other or a logit is separated.
+        If terms determine each other, a logit is separated, or strata and terms leave no degrees of freedom.
 
     References
     ----------
     Agrees with R `lm`, `glm(binomial)`, `sandwich::vcovHC` and `vcovCL`, `car::vif`, `AIC`, `BIC`
-    (tests/reference/regression.R). Cluster degrees of freedom: Cameron & Miller (2015), J. Human Resources 50, 317-372.
+    (tests/reference/regression.R), `clubSandwich` (clusters.R) and `survey::svyglm` (weighted_regression.R). Clusters:
+    Cameron & Miller (2015), J. Human Resources 50, 317-372; fewer than 40: Pustejovsky & Tipton (2018), J. Business &
+    Economic Statistics 36, 672-683; weights: Lumley (2010), Complex Surveys, chapter 5.
 
     Examples
     --------
@@ -267,27 +262,65 @@ def regress(
     >>> float(regress("y ~ x", frame).tidy()["estimate"][1].round(2))
     2.0
     """
-    kind = _check_options(family, covariance, cluster, conf_level)
+    sampled = weights is not None or strata is not None or population is not None
+    _check_options(family, covariance, cluster, conf_level, seed, sampled=sampled)
     policy = privacy_of(data) if min_n is None else privacy_of(data).raised_to(min_n)
     parsed = parse_formula(formula)
     frame = pool_hidden(data, parsed.columns)
     design = build_design(parsed, frame, min_level_n=policy.min_n, also=[cluster] if cluster else [])
     _check_design(design, family, formula, policy)
-    groups = _clusters(frame_of(data).loc[design.used], cluster)
+    groups = _clusters(frame_of(data)[cluster][design.used]) if cluster else None
+    if sampled:
+        refuse_telling(weights, list(design.levels))
+        names = {"strata": strata or "", "clusters": cluster or "", "population": population}
+        sampling = sampling_of(data, weights, **names, lonely=lonely)
+        how = Errors(
+            "linearized", conf_level, errors_in_words(weights, **names), groups, sampling, weighted=weights is not None
+        )
+    else:
+        kind = covariance or _default_kind(family, groups)
+        how = Errors(kind, conf_level, NAMES[kind], groups, seed=seed, reason=_reason(kind, groups, covariance))
     with one_thread():
-        fit = _linear(design) if family == "linear" else _logit(design)
+        fit = fit_model(design, family, how.sampling)
         _refuse_described(design, fit, policy)
-        tests = _test(design, fit, family, kind, groups)
-        return _result(_Model(parsed, family, kind, conf_level, design, fit, tests), data, policy)
+        model = Model(parsed, family, how, design, fit, infer(design, fit, family, how))
+        return _result(model, data, policy)
 
 
-def _check_options(family: str, covariance: str | None, cluster: str | None, conf_level: float) -> Kind:
+def _check_options(
+    family: str, covariance: str | None, cluster: str | None, conf_level: float, seed: int, *, sampled: bool
+) -> None:
     if family not in get_args(Family):
         raise StudyError(f'family = "{family}" is not known. {did_you_mean(str(family), get_args(Family))}')
     if not isinstance(conf_level, (int, float)) or not 0.5 <= conf_level < 1:
         raise StudyError(f"conf_level = {conf_level} is no level. Give a share from 0.5 to below 1, such as 0.95.")
-    default = "CR1" if cluster else "HC3" if family == "linear" else "classical"
-    return check_kind(covariance or default, clustered=bool(cluster))
+    if not isinstance(seed, int) or seed < 0:
+        raise StudyError(f"seed = {seed!r} is no seed. Give a whole number from 0 on, such as 1.")
+    if covariance is None:
+        return
+    check_kind(covariance, clustered=bool(cluster))
+    if sampled:
+        raise StudyError(
+            f'covariance = "{covariance}" does not fit weights, strata or a population: they have errors of their own, '
+            "by linearization. Leave covariance= out."
+        )
+    if covariance == "wild" and family == "logit":
+        raise StudyError('covariance = "wild" is for linear models. Leave covariance= out, or name CR2.')
+
+
+def _default_kind(family: Family, groups: NDArray[np.intp] | None) -> Kind:
+    if groups is not None:
+        return clustered_kind(int(groups.max()) + 1)
+    return "HC3" if family == "linear" else "classical"
+
+
+def _reason(kind: Kind, groups: NDArray[np.intp] | None, asked: str | None) -> str:
+    """Why these errors, where nobody asked for them by name."""
+    if groups is None or asked is not None:
+        return ""
+    return f"{kind} because there are " + (
+        f"fewer than {ENOUGH_CLUSTERS} clusters" if kind == "CR2" else f"{ENOUGH_CLUSTERS} clusters or more"
+    )
 
 
 def _check_design(design: Design, family: Family, formula: str, policy: Privacy) -> None:
@@ -312,111 +345,46 @@ def _check_design(design: Design, family: Family, formula: str, policy: Privacy)
         )
 
 
-def _refuse_described(design: Design, fit: _Fit, policy: Privacy) -> None:
-    if describes_too_few(design.x, fit.hat, min_n=policy.min_n):
+def _refuse_described(design: Design, fit: Fit, policy: Privacy) -> None:
+    weighted = np.ptp(fit.weights) > 0
+    hat = least_squares(design.x, design.y, names=design.names).hat if weighted else fit.hat
+    if describes_too_few(design.x, hat, min_n=policy.min_n):
         raise DisclosureError(
             f"Some coefficients together give the mean of fewer than {policy.min_n} respondents whom nobody resembles. "
             "Merge values by what they mean, or name fewer terms."
         )
 
 
-def _clusters(complete: pd.DataFrame, cluster: str | None) -> NDArray[np.intp] | None:
-    if cluster is None:
-        return None
-    groups, found = pd.factorize(complete[cluster].astype(object).fillna(NO_GROUP))
+def _clusters(column: pd.Series) -> NDArray[np.intp]:
+    """Number the clusters of the complete rows from 0; those who do not state theirs are one, as in tables."""
+    groups, found = pd.factorize(column.astype(object).fillna(NO_GROUP))
     if len(found) < FEWEST_CLUSTERS:
         raise DataError(
-            f'"{cluster}" has {len(found)} clusters in the complete rows; cluster-robust errors need at least '
-            f"{FEWEST_CLUSTERS}. Leave cluster= out and add C({cluster}) to the formula."
+            f'"{column.name}" has {plural(len(found), "cluster")} in the complete rows; cluster-robust errors need at '
+            f"least {FEWEST_CLUSTERS}. Leave cluster= out and add C({column.name}) to the formula."
         )
     return groups
 
 
-def _linear(design: Design) -> _Fit:
-    n, p = design.x.shape
-    fit = least_squares(design.x, design.y, names=design.names)
-    squares = float(fit.residuals @ fit.residuals)
-    spread, size = np.linalg.norm(design.y - design.y.mean()), np.linalg.norm(design.y)
-    exact = squares <= max(EXACT * spread, ROUNDING * size) ** 2
-    likelihood = float("nan") if exact else -n / 2 * (np.log(2 * np.pi * squares / n) + 1)
-    variance = squares / (n - p)
-    return _Fit(
-        coefficients=fit.coefficients,
-        fitted=design.y - fit.residuals,
-        residuals=fit.residuals,
-        hat=fit.hat,
-        influence=fit.influence,
-        bread=fit.bread * variance,
-        log_likelihood=float(likelihood),
-        sigma=float(np.sqrt(variance)),
-        exact=exact,
-    )
-
-
-def _logit(design: Design) -> _Fit:
-    fit = logistic(design.x, design.y, names=design.names)
-    return _Fit(
-        coefficients=fit.coefficients,
-        fitted=fit.fitted,
-        residuals=fit.residuals,
-        hat=fit.hat,
-        influence=fit.influence,
-        bread=fit.bread,
-        log_likelihood=fit.log_likelihood,
-        sigma=1.0,
-        exact=False,
-    )
-
-
-def _test(design: Design, fit: _Fit, family: Family, kind: Kind, groups: NDArray[np.intp] | None) -> _Tests:
-    n, p = design.x.shape
-    if groups is not None:
-        matrix = clustered(fit.influence, fit.residuals, groups, kind)
-        unknown, n_groups = _without_cluster_error(design, groups), int(groups.max()) + 1
-        df = n_groups - 1.0
-    else:
-        matrix = fit.bread if kind == "classical" else robust(fit.influence, fit.residuals, fit.hat, kind)
-        unknown, n_groups = np.zeros(p, dtype=bool), 0
-        df = float(n - p) if family == "linear" else float("inf")
-    errors = np.zeros(p) if fit.exact else np.sqrt(np.diag(matrix))
-    return _Tests(matrix, np.where(unknown, np.nan, errors), df, n_groups, unknown)
-
-
-def _without_cluster_error(design: Design, groups: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Coefficients that rest on a single cluster; with a level's they are the whole factor's and the constant."""
-    alone = np.array([len(np.unique(groups[column != 0])) == 1 for column in design.x.T])
-    nested = {name for name, part in design.levels.items() if _has_lone_level(part.codes, groups)}
-    whole = np.array([any(level and name in nested for name, level in parts) for parts in design.parts])
-    return alone | whole | ((np.array(design.names) == INTERCEPT) & bool(nested))
-
-
-def _has_lone_level(codes: NDArray[np.intp], groups: NDArray[np.intp]) -> bool:
-    pairs = np.unique(np.column_stack([codes, groups]), axis=0)
-    return bool((np.bincount(pairs[:, 0]) == 1).any())
-
-
-def _tidy(model: _Model) -> pd.DataFrame:
+def _tidy(model: Model) -> pd.DataFrame:
     design, fit, tests = model.design, model.fit, model.tests
-    with np.errstate(divide="ignore", invalid="ignore"):
-        statistic = np.where(tests.errors > 0, fit.coefficients / tests.errors, np.nan)
-    reach = stats.t.isf((1 - model.conf_level) / 2, tests.df) * tests.errors
     table = pd.DataFrame(
         {
             "term": design.names,
             "estimate": fit.coefficients,
             "std_error": tests.errors,
-            "statistic": statistic,
-            "df": tests.df if np.isfinite(tests.df) else np.nan,
-            "p_value": 2 * stats.t.sf(np.abs(statistic), tests.df),
-            "conf_low": fit.coefficients - reach,
-            "conf_high": fit.coefficients + reach,
+            "statistic": tests.statistic,
+            "df": tests.df,
+            "p_value": tests.p_value,
+            "conf_low": tests.conf_low,
+            "conf_high": tests.conf_high,
         }
     )
     if model.family == "logit":
         table["odds_ratio"] = np.exp(fit.coefficients)
     else:
-        spread = np.where(design.numeric, design.x.std(axis=0, ddof=1), np.nan)
-        table["std_estimate"] = fit.coefficients * spread / design.y.std(ddof=1)
+        spread = np.where(design.numeric, weighted_spread(design.x, fit.weights), np.nan)
+        table["std_estimate"] = fit.coefficients * spread / weighted_spread(design.y, fit.weights)
     table["vif"] = variance_inflation(fit.bread, design.terms)
     table["reading"] = [_reading(row) for row in table.to_dict("records")]
     return table
@@ -436,28 +404,30 @@ def _reading(row: Mapping[str, object]) -> str:
     return direction if np.isnan(size) else f"{rules.STANDARDIZED.read(abs(size))}, {direction}"
 
 
-def _summary(model: _Model) -> dict[str, int | float | str]:
+def _summary(model: Model) -> dict[str, int | float | str]:
     design, fit, tests = model.design, model.fit, model.tests
     n, p = design.x.shape
-    parameters = p + (model.family == "linear")
+    sampled = model.how.sampling is not None
     summary: dict[str, int | float | str] = {"n": n, "n_dropped": design.n_dropped}
     if tests.n_groups:
         summary["n_groups"] = tests.n_groups
     if model.family == "linear":
-        summary |= _explained(design, fit)
-    summary |= {"df_residual": n - p, **_joint_test(model)}
-    if not fit.exact:
+        explained = _explained(design, fit)
+        summary |= {"r_squared": explained["r_squared"]} if sampled else explained
+    summary |= {"df_residual": int(tests.df[0]) if sampled else n - p, **tests.joint}
+    if not (fit.exact or sampled):
+        parameters = p + (model.family == "linear")
         summary["log_likelihood"] = fit.log_likelihood
         summary["aic"] = -2 * fit.log_likelihood + 2 * parameters
         summary["bic"] = -2 * fit.log_likelihood + float(np.log(n)) * parameters
-    return {**summary, "covariance": NAMES[model.kind], "conf_level": float(model.conf_level)}
+    return {**summary, "covariance": model.how.words, "conf_level": float(model.how.conf_level)}
 
 
-def _explained(design: Design, fit: _Fit) -> dict[str, float]:
+def _explained(design: Design, fit: Fit) -> dict[str, float]:
     n, p = design.x.shape
     constant = int(INTERCEPT in design.names)
-    total = design.y - design.y.mean() if constant else design.y
-    unexplained = float(fit.residuals @ fit.residuals / (total @ total))
+    total = design.y - constant * np.average(design.y, weights=fit.weights)
+    unexplained = float(fit.weights @ fit.residuals**2 / (fit.weights @ total**2))
     return {
         "r_squared": 1 - unexplained,
         "adj_r_squared": 1 - unexplained * (n - constant) / (n - p),
@@ -465,124 +435,7 @@ def _explained(design: Design, fit: _Fit) -> dict[str, float]:
     }
 
 
-def _joint_test(model: _Model) -> dict[str, float]:
-    """Test all terms together: Wald F, chi-squared where the normal is used, likelihood ratio in a classical logit."""
-    design, fit, tests = model.design, model.fit, model.tests
-    tested = np.array(design.names) != INTERCEPT
-    q = int(tested.sum())
-    if q == 0 or fit.exact or tests.unknown.any() or (tests.n_groups and q >= tests.n_groups):
-        return {}
-    if model.family == "logit" and model.kind == "classical" and not tested.all():
-        odds = np.log(design.y.mean() / (1 - design.y.mean()))
-        statistic = 2 * (fit.log_likelihood - log_likelihood(np.full(len(design.y), odds), design.y))
-        return {"statistic": float(statistic), "df": q, "p_value": float(stats.chi2.sf(statistic, q))}
-    scaled = fit.coefficients[tested] / tests.errors[tested]
-    correlation = tests.covariance[np.ix_(tested, tested)] / np.outer(tests.errors[tested], tests.errors[tested])
-    wald = float(scaled @ np.linalg.solve(correlation, scaled))
-    if np.isinf(tests.df):
-        return {"statistic": wald, "df": q, "p_value": float(stats.chi2.sf(wald, q))}
-    return {"statistic": wald / q, "df": q, "p_value": float(stats.f.sf(wald / q, q, tests.df))}
-
-
-def _findings(model: _Model, tidy: pd.DataFrame) -> Iterator[Finding]:
-    yield from model.design.findings
-    yield from _pooled_findings(model.design)
-    yield from _sample_findings(model.design, model.family)
-    yield from _cluster_findings(model.design, model.tests)
-    yield from _overlap_findings(model.design, tidy)
-    yield from _shape_findings(model)
-
-
-def _sample_findings(design: Design, family: Family) -> Iterator[Finding]:
-    n, p = design.x.shape
-    if n < ENOUGH_RESPONDENTS:
-        yield Finding(
-            name="too_little_data",
-            text=f"Only {n} respondents have all answers needed; fewer than {ENOUGH_RESPONDENTS} are too little data.",
-            severity="serious",
-        )
-    elif n / p < ENOUGH_PER_COEFFICIENT:
-        yield Finding(
-            name="few_respondents",
-            text=f"{n} respondents for {p} coefficients are fewer than {ENOUGH_PER_COEFFICIENT} each: estimates may "
-            "not hold elsewhere.",
-        )
-    dropped = design.n_dropped / (n + design.n_dropped)
-    if dropped > MANY_DROPPED:
-        text = f"{dropped:.0%} of the rows were left out because an answer is missing; those who remain may differ."
-        yield Finding(name="many_dropped", text=text)
-    if family == "logit" and min(design.y.sum(), n - design.y.sum()) / p < ENOUGH_PER_COEFFICIENT:
-        yield Finding(
-            name="few_events",
-            text=f"The rarer outcome occurs fewer than {ENOUGH_PER_COEFFICIENT} times per coefficient: estimates tend "
-            "to be too large.",
-        )
-
-
-def _pooled_findings(design: Design) -> Iterator[Finding]:
-    """Say where groups that the whole survey hides were counted together before the model saw them."""
-    told = any(finding.name == "levels_pooled" for finding in design.findings)
-    for name, part in design.levels.items():
-        if POOLED in part.names and not told:
-            text = f'Small groups of "{name}" are counted together, so that no coefficient tells about few people.'
-            yield Finding(name="levels_pooled", text=text, severity="info")
-
-
-def _cluster_findings(design: Design, tests: _Tests) -> Iterator[Finding]:
-    if 0 < tests.n_groups < ENOUGH_CLUSTERS:
-        yield Finding(
-            name="few_clusters",
-            text=f"There are only {tests.n_groups} clusters; with fewer than {ENOUGH_CLUSTERS} the intervals may still "
-            "be too narrow.",
-        )
-    if tests.unknown.any():
-        terms = dict.fromkeys(term for term, unknown in zip(design.terms, tests.unknown, strict=True) if unknown)
-        yield Finding(
-            name="cluster_is_term",
-            text=f"No cluster-robust error exists for {join_words(list(terms))}: they rest on a single cluster each.",
-        )
-
-
-def _overlap_findings(design: Design, tidy: pd.DataFrame) -> Iterator[Finding]:
-    inflated = dict(zip(design.terms, tidy["vif"], strict=True))
-    high = [term for term, vif in inflated.items() if vif >= rules.COLLINEARITY.cuts[0]]
-    if high:
-        word = rules.COLLINEARITY.read(max(inflated[term] for term in high))
-        yield Finding(name="collinearity", text=f"The variance inflation of {join_words(high)} is {word}.")
-
-
-def _shape_findings(model: _Model) -> Iterator[Finding]:
-    if model.fit.exact:
-        text = "The terms give the outcome exactly, so there is no error to test against. Is it computed from them?"
-        yield Finding(name="perfect_fit", text=text, severity="serious")
-        return
-    if _strongest(model) > STRONG_COOK:
-        text = "At least one respondent alone moves the estimates strongly (Cook's distance above 1)."
-        yield Finding(name="influential_respondent", text=text)
-    elif model.fit.hat.max() > STRONG_LEVERAGE:
-        text = "A coefficient rests on at least one respondent who is far from the others (leverage above 0.5)."
-        yield Finding(name="high_leverage", text=text)
-    if _spread_unequal(model):
-        text = 'Residuals spread more for some respondents than for others: classical errors are off, use "HC3".'
-        yield Finding(name="unequal_variances", text=text)
-
-
-def _strongest(model: _Model) -> float:
-    """Largest Cook's distance."""
-    design, fit = model.design, model.fit
-    spread = fit.sigma if model.family == "linear" else np.sqrt(fit.fitted * (1 - fit.fitted))
-    return float(cooks_distance(fit.residuals, fit.hat, spread, design.x.shape[1]).max())
-
-
-def _spread_unequal(model: _Model) -> bool:
-    """Whether classical errors of a linear model were asked for although the Breusch-Pagan test speaks against them."""
-    names = model.design.names
-    if (model.family, model.kind) != ("linear", "classical") or INTERCEPT not in names or len(names) < 2:
-        return False
-    return breusch_pagan(model.design.x, model.fit.residuals, names=names) < UNEQUAL
-
-
-def _result(model: _Model, data: Data, policy: Privacy) -> Regression:
+def _result(model: Model, data: Data, policy: Privacy) -> Regression:
     design, fit = model.design, model.fit
     labels = dict(labels_of(data))
     tidy = _tidy(model)
@@ -591,7 +444,7 @@ def _result(model: _Model, data: Data, policy: Privacy) -> Regression:
     return Regression(
         title=f"What goes with {labels.get(outcome, outcome)}",
         note=_note(model, labels, hidden=bool(hidden)),
-        findings=tuple(_findings(model, tidy)),
+        findings=tuple(findings_of(model, tidy)),
         labels=labels | _labels(design, labels),
         privacy=policy,
         formula=model.formula.text,
@@ -604,6 +457,7 @@ def _result(model: _Model, data: Data, policy: Privacy) -> Regression:
         residuals=fit.residuals,
         hat=fit.hat,
         matrix=np.zeros_like(model.tests.covariance) if fit.exact else model.tests.covariance,
+        clusters=model.tests.clusters,
     )
 
 
@@ -615,12 +469,15 @@ def _hidden(design: Design) -> frozenset[str]:
     return frozenset(name for name, term in pairs if term in design.controls)
 
 
-def _note(model: _Model, labels: Mapping[str, str], *, hidden: bool) -> str:
-    design, df = model.design, model.tests.df
-    distribution = "normal distribution" if np.isinf(df) else f"t with {df:.0f} degrees of freedom"
-    parts = [f"{FAMILIES[model.family]}, {NAMES[model.kind]} standard errors, {distribution}"]
-    if model.conf_level != 0.95:
-        parts.append(f"Intervals are {model.conf_level:.0%} intervals")
+def _note(model: Model, labels: Mapping[str, str], *, hidden: bool) -> str:
+    design, how = model.design, model.how
+    parts = [f"{FAMILIES[model.family]}, {_errors(how)}, {_distribution(model)}"]
+    if how.reason:
+        parts.append(how.reason)
+    if np.ptp(model.fit.weights) > 0:
+        parts.append("Respondents count by their weights")
+    if how.conf_level != 0.95:
+        parts.append(f"Intervals are {how.conf_level:.0%} intervals")
     if design.event:
         parts.append(f'Modelled is the outcome "{design.event}"')
     compared = [f'{labels.get(name, name)} with "{part.names[part.reference]}"' for name, part in design.levels.items()]
@@ -630,6 +487,28 @@ def _note(model: _Model, labels: Mapping[str, str], *, hidden: bool) -> str:
         names = [term.removeprefix("C(").removesuffix(")") for term in sorted(design.controls)]
         parts.append(f"Controlled for, not shown: {join_words([labels.get(name, name) for name in names])}")
     return ". ".join(parts) + "."
+
+
+def _errors(how: Errors) -> str:
+    if how.kind == "linearized":
+        sampled = how.words.partition(", ")[2]
+        return "standard errors by linearization" + (f" ({sampled})" if sampled else "")
+    return f"{NAMES['CR1' if how.kind == 'wild' else how.kind]} standard errors"
+
+
+def _distribution(model: Model) -> str:
+    """What p and intervals come from, without a comma."""
+    df, n_groups = model.tests.df, model.tests.n_groups
+    if model.how.kind == "wild":
+        draws = f"all {2**n_groups:,}" if n_groups <= MOST_ENUMERATED else f"{N_DRAWS:,} drawn"
+        return f"p and intervals by a wild cluster bootstrap with {draws} combinations of signs"
+    known = df[np.isfinite(df) & ~model.tests.unknown]
+    if not len(known):
+        return "normal distribution"
+    low, high = f"{known.min():.1f}", f"{known.max():.1f}"
+    if model.how.kind == "CR2":
+        return f"t with {low if low == high else f'{low} to {high}'} degrees of freedom (Satterthwaite)"
+    return f"t with {known[0]:.0f} degrees of freedom"
 
 
 def _labels(design: Design, labels: Mapping[str, str]) -> dict[str, str]:

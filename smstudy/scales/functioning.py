@@ -21,9 +21,10 @@ from smstudy.inference.psychometrics.consistency import pairwise_covariances
 from smstudy.inference.psychometrics.graded import graded_model, rest_attitudes
 from smstudy.inference.psychometrics.polychoric import OrdinalSample, ordinal_codes
 from smstudy.inference.regression.design import POOLED
-from smstudy.inference.regression.ordinal_logit import OrdinalLogit, nagelkerke_change, ordinal_logit
+from smstudy.inference.regression.ordinal import OrdinalFit, nagelkerke_change, ordinal_fit
 from smstudy.inference.threads import one_thread
 from smstudy.result import Finding, Result
+from smstudy.scales.arguments import check_choice, check_word, check_words
 from smstudy.scales.batteries import Battery, battery_of, refuse_opposed
 from smstudy.survey.dataset import Data, Survey, frame_of
 from smstudy.survey.disclosure import NO_GROUP, pool_hidden
@@ -38,9 +39,10 @@ CORRECTIONS: dict[str, tuple[Callable[[Floats], Floats], str]] = {
 LEAST_GROUP = 50
 FEW_GROUP = 200
 LEAST_ANCHORS = 3
-MOST_ROUNDS = 10
 NEGLIGIBLE = FUNCTIONING.cuts[0]
-SAME, DIFFERENT, CANNOT_TELL = "same in all groups", "different", "cannot tell"
+SAME, LITTLE, DIFFERENT = "same in all groups", "differs, but little", "different"
+CANNOT_TELL = "cannot tell"
+MOST_DIFFER = 0.5
 NUMBERS = ("statistic", "df", "p_value", "p_uniform", "p_nonuniform", "r_squared_change", "conf_low", "conf_high")
 
 
@@ -100,7 +102,8 @@ def item_functioning(
     An item that does makes the scores of groups differ though their attitudes do not. Each item is explained by
     ordinal logistic regressions with the attitude, the group, and their product. The attitude is what a graded response
     model expects from the other items, each group with its own distribution: a plain score of the other items gives
-    false alarms as soon as groups differ in attitude. Items found different leave the attitude, until none changes.
+    false alarms as soon as groups differ in attitude. Items that differ leave the attitude one by one, the clearest
+    first.
 
     Parameters
     ----------
@@ -119,8 +122,10 @@ def item_functioning(
     Returns
     -------
     ItemFunctioning
-        Verdict `different` if the corrected p is below the level and R² rises by .035 or more, `same in all groups` if
-        the interval of that rise lies below .035, else `cannot tell`.
+        Verdict `different` if the corrected p is below the level and R² rises by .035 or more, `differs, but little` if
+        p is below the level and the interval of that rise lies below .035, `same in all groups` if the interval does
+        and p is not, else `cannot tell`. Where p is below the level for half of the items or more, which of them differ
+        cannot be told, and every verdict is `cannot tell`: items that shift together look like another attitude.
 
     Raises
     ------
@@ -136,19 +141,23 @@ def item_functioning(
     J. Statistical Software 39(8) (lordif); own distributions: Shealy & Stout (1993), Psychometrika 58, 159-194. The
     likelihood-ratio tests agree with R MASS::polr and ordinal::clm (tests/reference/graded.R).
     """
-    if correction not in CORRECTIONS:
-        raise DataError(f'correction = "{correction}" is not known. Use "holm" or "benjamini_hochberg".')
+    check_choice("correction", correction, CORRECTIONS)
+    check_word("by", by, "unit")
     battery, groups = _compared(data, scale, by, conf_level)
     sample = ordinal_codes(pd.DataFrame(battery.answers, columns=list(battery.names)))
     names, codes = np.unique(groups[groups != ""], return_inverse=True)
     sample = sample.keep(groups != "")
     with one_thread():
-        rows, fixed = _purified(sample, codes, CORRECTIONS[correction][0], conf_level)
-    rows["reason"] = [_reason(row, names.tolist(), 1 - conf_level) for row in rows.to_dict("records")]
+        rows, common = _purified(sample, codes, CORRECTIONS[correction][0], conf_level)
+    told = rows.to_dict("records")
+    rows["reason"] = [_reason(row, names.tolist(), 1 - conf_level) if common else "" for row in told]
     return ItemFunctioning(
         title=f"Items by {battery.labels.get(by, by)}: {battery.title}",
         note=_note(CORRECTIONS[correction][1], names.tolist()),
-        findings=_findings(battery, rows, codes, groups, fixed),
+        findings=(
+            *_findings(battery, codes, groups, common),
+            *_untested(battery, rows, _silent(sample, codes, names.tolist())),
+        ),
         labels=battery.labels,
         privacy=battery.privacy,
         rows=rows.drop(columns="effects"),
@@ -185,6 +194,7 @@ def _compared(
 
 
 def _frame_items(frame: pd.DataFrame, scale: str | Sequence[str]) -> pd.DataFrame:
+    check_words("scale", scale)
     names = [scale] if isinstance(scale, str) else list(scale)
     lacking = [name for name in names if name not in frame]
     if lacking:
@@ -195,21 +205,43 @@ def _frame_items(frame: pd.DataFrame, scale: str | Sequence[str]) -> pd.DataFram
 def _purified(
     sample: OrdinalSample, groups: NDArray[np.int64], correct: Callable[[Floats], Floats], conf_level: float
 ) -> tuple[pd.DataFrame, bool]:
-    """Test all items, then again with the attitude from the items that do not differ; whether these stay the same."""
-    anchors, tried = np.ones(len(sample.names), bool), []
-    for _ in range(MOST_ROUNDS):
-        attitudes = _attitudes(sample, groups, anchors)
-        rows = pd.DataFrame([_tested(sample, groups, attitudes, j, conf_level) for j in range(len(sample.names))])
-        rows["p_adjusted"] = correct(rows["p_value"].to_numpy(float))
-        rows["reading"] = [FUNCTIONING.read(change) for change in rows["r_squared_change"]]
-        rows["verdict"] = [_verdict(row, 1 - conf_level) for row in rows.to_dict("records")]
-        tried.append(anchors)
-        anchors = (rows["verdict"] != DIFFERENT).to_numpy()
-        if (anchors == tried[-1]).all():
+    """Test all items, take the clearest difference out of the attitude, and test again; whether most do not differ.
+
+    Items leave one at a time: a single one that differs much makes others seem to differ a little the other way.
+    """
+    anchors, level = np.ones(len(sample.names), bool), 1 - conf_level
+    while anchors.sum() >= LEAST_ANCHORS:
+        rows = _judged(sample, groups, anchors, correct, conf_level)
+        clear = anchors & (rows["p_adjusted"] < level).to_numpy()
+        if not clear.any() and not _most_differ(rows, level):
             return rows, True
-        if anchors.sum() < LEAST_ANCHORS or any((anchors == before).all() for before in tried):
-            return rows, False
-    return rows, False
+        if not clear.any() or (~anchors).sum() + 1 >= MOST_DIFFER * len(anchors):
+            break
+        anchors = anchors.copy()
+        anchors[int(np.where(clear, rows["statistic"], -np.inf).argmax())] = False
+    return rows.assign(verdict=CANNOT_TELL, reading=FUNCTIONING.read(np.nan)), False
+
+
+def _judged(
+    sample: OrdinalSample,
+    groups: NDArray[np.int64],
+    anchors: NDArray[np.bool_],
+    correct: Callable[[Floats], Floats],
+    conf_level: float,
+) -> pd.DataFrame:
+    """Test all items at the attitude that the anchors tell."""
+    attitudes = _attitudes(sample, groups, anchors)
+    rows = pd.DataFrame([_tested(sample, groups, attitudes, j, conf_level) for j in range(len(sample.names))])
+    rows["p_adjusted"] = correct(rows["p_value"].to_numpy(float))
+    rows["reading"] = [FUNCTIONING.read(change) for change in rows["r_squared_change"]]
+    rows["verdict"] = [_verdict(row, 1 - conf_level) for row in rows.to_dict("records")]
+    return rows
+
+
+def _most_differ(rows: pd.DataFrame, level: float) -> bool:
+    """Whether half of the tested items or more differ, by however little: the others may be the ones that do."""
+    p = rows["p_adjusted"].dropna()
+    return bool((p < level).mean() >= MOST_DIFFER)
 
 
 def _attitudes(sample: OrdinalSample, groups: NDArray[np.int64], anchors: NDArray[np.bool_]) -> Floats:
@@ -250,22 +282,25 @@ def _tested(
     }
 
 
-def _nested(answers: NDArray[np.int64], attitude: Floats, in_group: Floats) -> list[OrdinalLogit]:
+def _nested(answers: NDArray[np.int64], attitude: Floats, in_group: Floats) -> list[OrdinalFit]:
     """Regressions on nothing, the attitude, also the group, also their product."""
     both = np.column_stack([attitude, in_group])
     designs = [attitude[:, :0], attitude, both, np.column_stack([both, in_group * attitude])]
-    return [ordinal_logit(x, answers, names=[f"column {j + 1}" for j in range(x.shape[1])]) for x in designs]
+    return [ordinal_fit(x, answers, names=[f"column {j + 1}" for j in range(x.shape[1])]) for x in designs]
 
 
 def _verdict(row: dict[str, object], level: float) -> str:
-    if row["p_adjusted"] < level and row["r_squared_change"] >= NEGLIGIBLE:
+    clear = row["p_adjusted"] < level
+    if clear and row["r_squared_change"] >= NEGLIGIBLE:
         return DIFFERENT
-    return SAME if row["conf_high"] < NEGLIGIBLE else CANNOT_TELL
+    if not row["conf_high"] < NEGLIGIBLE:
+        return CANNOT_TELL
+    return LITTLE if clear else SAME
 
 
 def _reason(row: dict[str, object], names: list[str], level: float) -> str:
     """Which group answers highest and lowest, or in which the item tells most and least, at the same attitude."""
-    if row["verdict"] != DIFFERENT:
+    if not row["p_adjusted"] < level:
         return ""
     (most, least), (sharpest, dullest) = (_ends(effect, names) for effect in row["effects"])
     said = []
@@ -273,6 +308,8 @@ def _reason(row: dict[str, object], names: list[str], level: float) -> str:
         said.append(f"{most} answers higher than {least} at the same attitude")
     if row["p_nonuniform"] < level:
         said.append(f"tells more in {sharpest} than in {dullest}")
+    if row["verdict"] == CANNOT_TELL:
+        said.append("whether by much, nobody can tell")
     return "; ".join(said)
 
 
@@ -287,8 +324,11 @@ def _note(correction: str, names: list[str]) -> str:
         f"Groups: {join_words(names)}. Likelihood-ratio tests of ordinal logistic regressions at the same attitude, "
         f"which is told by the other items that do not differ. p corrected for all items ({correction}). The interval "
         "is that of the R² change (Nagelkerke). Different: corrected p below the level and a change of "
-        f"{apa.bounded(NEGLIGIBLE, 3)} or more (Jodoin & Gierl 2001); same: the whole interval is below it. Cannot "
-        "tell is not the same as no difference."
+        f"{apa.bounded(NEGLIGIBLE, 3)} or more; differs, but little: p below the level and the whole interval below "
+        f"{apa.bounded(NEGLIGIBLE, 3)}; same: p not below the level and the interval below it. "
+        f"{apa.bounded(NEGLIGIBLE, 3)} is the bound of what ETS calls negligible, put into R² by Jodoin & Gierl "
+        "(2001): about one logit between two groups of like size, odds of a higher answer two to three times as high. "
+        "Cannot tell is not the same as no difference."
     )
 
 
@@ -298,7 +338,7 @@ def _shown_n(n_all: int, n_used: int, min_n: int) -> int:
 
 
 def _findings(
-    battery: Battery, rows: pd.DataFrame, codes: NDArray[np.int64], groups: NDArray[np.object_], fixed: bool
+    battery: Battery, codes: NDArray[np.int64], groups: NDArray[np.object_], common: bool
 ) -> tuple[Finding, ...]:
     made = []
     if (groups == "").any():
@@ -310,14 +350,30 @@ def _findings(
     if np.bincount(codes).min() < FEW_GROUP:
         text = f"{battery.title}: a group has fewer than {FEW_GROUP} respondents, so only large differences are found."
         made.append(Finding(name="few_respondents", text=text))
-    if not fixed:
+    if not common:
         text = (
-            f"{battery.title}: so many items differ that it cannot be told which ones are the measure to compare them "
-            "with. Do not compare the groups on this scale."
+            f"{battery.title}: half of the items or more differ between the groups, so which items differ cannot be "
+            "told: those that shift together look like another attitude, and the others as if they differed. Do not "
+            "compare the groups on this scale before its wording is checked."
         )
         made.append(Finding(name="no_common_measure", text=text, severity="serious"))
-    untested = rows.loc[rows["p_value"].isna(), "term"].tolist()
-    if untested:
-        text = f"{battery.title}: no regression of {join_words(untested)} exists, since an estimate would be infinite."
-        made.append(Finding(name="item_not_tested", text=text))
     return tuple(made)
+
+
+def _silent(sample: OrdinalSample, codes: NDArray[np.int64], names: list[str]) -> dict[str, list[str]]:
+    """Items that nobody in a group answered, with these groups."""
+    answered = {name: set(codes[sample.codes[:, item] >= 0].tolist()) for item, name in enumerate(sample.names)}
+    without = {
+        item: [name for group, name in enumerate(names) if group not in there] for item, there in answered.items()
+    }
+    return {item: groups for item, groups in without.items() if groups}
+
+
+def _untested(battery: Battery, rows: pd.DataFrame, silent: dict[str, list[str]]) -> tuple[Finding, ...]:
+    """Say which items could not be tested, and why."""
+    told = [f"nobody in {join_words(groups)} answered {item}" for item, groups in silent.items()]
+    other = [item for item in rows.loc[rows["p_value"].isna(), "term"] if item not in silent]
+    if other:
+        told.append(f"no regression of {join_words(other)} exists, since an estimate would be infinite")
+    text = f"{battery.title}: {'; '.join(told)}. Not tested."
+    return (Finding(name="item_not_tested", text=text),) if told else ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,19 +31,27 @@ class LeastSquares:
         Observed minus fitted.
     hat : array, shape (n,)
         Leverages, in [0, 1].
-    influence : array, shape (p, n)
-        (X'X)⁻¹X', the pseudo-inverse.
+    basis : array, shape (n, p)
+        Columns of length one at right angles that span those of the design.
+    root : array, shape (p, p)
+        Turns the basis into the influence: root @ basis' is (X'X)⁻¹X', and root @ root' is (X'X)⁻¹.
     """
 
     coefficients: Array
     residuals: Array
     hat: Array
-    influence: Array
+    basis: Array
+    root: Array
+
+    @cached_property
+    def influence(self) -> Array:
+        """(X'X)⁻¹X', the pseudo-inverse, shape (p, n)."""
+        return self.root @ self.basis.T
 
     @property
     def bread(self) -> Array:
         """(X'X)⁻¹, shape (p, p)."""
-        return self.influence @ self.influence.T
+        return self.root @ self.root.T
 
 
 def least_squares(x: Array, y: Array, *, names: Sequence[str]) -> LeastSquares:
@@ -83,13 +92,14 @@ def least_squares(x: Array, y: Array, *, names: Sequence[str]) -> LeastSquares:
         _refuse_zero([name for name, length in zip(names, lengths, strict=True) if not length])
     q, r = qr(x / lengths, mode="economic")
     _refuse_aliased(x / lengths, r, names)
-    influence = solve_triangular(r, q.T) / lengths[:, None]
+    root = solve_triangular(r, np.eye(len(r))) / lengths[:, None]
     coefficients = solve_triangular(r, q.T @ y) / lengths
     return LeastSquares(
         coefficients=coefficients,
         residuals=y - x @ coefficients,
         hat=np.clip((q**2).sum(axis=1), 0.0, 1.0),
-        influence=influence,
+        basis=q,
+        root=root,
     )
 
 

@@ -38,8 +38,12 @@ class Logistic:
         Observed (0 or 1) minus probability.
     hat : array, shape (n,)
         Leverages of the last weighted fit.
-    influence : array, shape (p, n)
-        (X'WX)⁻¹X'.
+    basis, root : array, shape (n, p) and (p, p)
+        Of the design times the square root of the variance (and the weight), as in `LeastSquares`.
+    variance : array, shape (n,)
+        Variance of the outcome given the probability.
+    weights : array, shape (n,)
+        How often each respondent counts.
     bread : array, shape (p, p)
         (X'WX)⁻¹, the classical covariance.
     log_likelihood : float
@@ -49,12 +53,20 @@ class Logistic:
     fitted: Array
     residuals: Array
     hat: Array
-    influence: Array
+    basis: Array
+    root: Array
+    variance: Array
+    weights: Array
     bread: Array
     log_likelihood: float
 
+    @property
+    def influence(self) -> Array:
+        """(X'WX)⁻¹X' (each respondent times the weight), shape (p, n)."""
+        return self.root @ (self.basis * np.sqrt(self.weights / self.variance)[:, None]).T
 
-def logistic(x: Array, y: Array, *, names: Sequence[str]) -> Logistic:
+
+def logistic(x: Array, y: Array, *, names: Sequence[str], weights: Array | None = None) -> Logistic:
     """Fit a logistic regression by maximum likelihood.
 
     Parameters
@@ -65,6 +77,8 @@ def logistic(x: Array, y: Array, *, names: Sequence[str]) -> Logistic:
         0 or 1, both present.
     names : sequence of str, length p
         What the columns are called in messages.
+    weights : array, shape (n,), optional
+        How often each respondent counts, above 0; once if left out.
 
     Returns
     -------
@@ -82,28 +96,31 @@ def logistic(x: Array, y: Array, *, names: Sequence[str]) -> Logistic:
     Separation: Albert & Anderson (1984), Biometrika 71, 1-10; linear programs: Konis (2007), doctoral thesis, Oxford.
     """
     least_squares(x, y, names=names)
-    coefficients, step = _iterate(x, y, names)
+    weights = np.ones(len(y)) if weights is None else weights
+    coefficients, step = _iterate(x, y, weights, names)
     if step is None or np.abs(x @ coefficients).max() > SUSPECT:
         _refuse_separated(x, y, names)
     if step is None:
         raise EstimationError(f"The logistic fit did not settle in {STEPS} steps. {ADVICE}")
     eta = x @ coefficients
     fitted = expit(eta)
-    root = np.sqrt(fitted * expit(-eta))
     return Logistic(
         coefficients=coefficients,
         fitted=fitted,
         residuals=np.where(y == 1, expit(-eta), -fitted),
         hat=step.hat,
-        influence=step.influence / root,
+        basis=step.basis,
+        root=step.root,
+        variance=fitted * expit(-eta),
+        weights=weights,
         bread=step.bread,
-        log_likelihood=log_likelihood(eta, y),
+        log_likelihood=log_likelihood(eta, y, weights),
     )
 
 
-def log_likelihood(eta: Array, y: Array) -> float:
+def log_likelihood(eta: Array, y: Array, weights: Array | float = 1.0) -> float:
     """Log likelihood of 0/1 outcomes given log odds, both of shape (n,)."""
-    return float(-np.logaddexp(0.0, np.where(y == 1, -eta, eta)).sum())
+    return float(-(weights * np.logaddexp(0.0, np.where(y == 1, -eta, eta))).sum())
 
 
 def separated_columns(x: Array, y: Array, *, names: Sequence[str]) -> tuple[str, ...]:
@@ -126,6 +143,21 @@ def separated_columns(x: Array, y: Array, *, names: Sequence[str]) -> tuple[str,
     axes = np.eye(x.shape[1])
     infinite = [max(_reach(rows, axis), _reach(rows, -axis)) > TOLERANCE for axis in axes]
     return tuple(name for name, is_infinite in zip(names, infinite, strict=True) if is_infinite)
+
+
+def separating_columns(x: Array, y: Array, *, names: Sequence[str]) -> tuple[str, ...]:
+    """Name the columns that separate the outcome alone; if there is none, a smallest set that does so together.
+
+    Parameters as for `logistic`; every column called "(intercept)" helps all others and is not named.
+
+    Examples
+    --------
+    >>> x = np.column_stack([np.ones(4), [1.0, 2.0, 3.0, 4.0], [1.0, 3.0, 4.0, 2.0]])
+    >>> separating_columns(x, np.array([0.0, 0.0, 1.0, 1.0]), names=["(intercept)", "a", "b"])
+    ('a',)
+    """
+    rows = _toward(x, y)
+    return tuple(names[j] for j in _culprits(rows, names)) if _separate(rows) else ()
 
 
 def _toward(x: Array, y: Array) -> Array:
@@ -155,23 +187,24 @@ def _reach(rows: Array, objective: Array) -> float:
         active = np.union1d(active, worst[margins[worst] < -TOLERANCE])
 
 
-def _iterate(x: Array, y: Array, names: Sequence[str]) -> tuple[Array, LeastSquares | None]:
+def _iterate(x: Array, y: Array, weights: Array, names: Sequence[str]) -> tuple[Array, LeastSquares | None]:
     """Newton steps with halving; the last weighted fit is None if they did not settle."""
     coefficients = np.zeros(x.shape[1])
     for _ in range(STEPS):
         eta = x @ coefficients
-        root = np.sqrt(expit(eta) * expit(-eta))
+        variance = expit(eta) * expit(-eta)
+        scale = np.sqrt(weights * variance)
         gap = np.where(y == 1, expit(-eta), -expit(eta))
         try:
             with np.errstate(invalid="ignore", divide="ignore"):
-                step = least_squares(x * root[:, None], gap / root, names=names)
+                step = least_squares(x * scale[:, None], gap * np.sqrt(weights / variance), names=names)
         except (EstimationError, ValueError):
             return coefficients, None
         moved = step.coefficients
         if np.abs(x @ moved).max() < CONVERGED:
             return coefficients, step
         for _ in range(30):
-            if log_likelihood(x @ (coefficients + moved), y) >= log_likelihood(eta, y) - 1e-9:
+            if log_likelihood(x @ (coefficients + moved), y, weights) >= log_likelihood(eta, y, weights) - 1e-9:
                 break
             moved = moved / 2
         coefficients = coefficients + moved

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from smstudy.errors import DataError, EstimationError, StudyError
-from smstudy.inference.regression.covariance import check_kind, clustered, robust
+from smstudy.inference.regression.covariance import check_kind, clustered, clustered_kind, robust, summed_covariance
 from smstudy.inference.regression.least_squares import least_squares
 
 ROUNDING = {"rtol": 1e-10}  # sums of 60 products in another order
@@ -81,3 +81,17 @@ def test_names_that_do_not_fit_are_refused():
     for kind, in_clusters in (("HC4", False), ("HC3", True), ("CR1", False), ("classical", True)):
         with pytest.raises(StudyError):
             check_kind(kind, clustered=in_clusters)
+
+
+def test_contributions_alone_give_the_same(fit):
+    _, fitted, groups = fit
+    contributions = (fitted.influence * fitted.residuals).T
+    for kind in ("HC0", "HC1"):
+        expected = robust(fitted.influence, fitted.residuals, fitted.hat, kind)
+        np.testing.assert_allclose(summed_covariance(contributions, kind), expected, **ROUNDING)
+    expected = clustered(fitted.influence, fitted.residuals, groups, "CR1")
+    np.testing.assert_allclose(summed_covariance(contributions, "CR1", groups), expected, **ROUNDING)
+
+
+def test_few_clusters_get_cr2():
+    assert [clustered_kind(count) for count in (6, 39, 40, 500)] == ["CR2", "CR2", "CR1", "CR1"]

@@ -95,3 +95,25 @@ def test_repeated_columns_are_refused():
     x = np.arange(20.0)
     with pytest.raises(EstimationError, match="determined by"):
         logistic(with_constant(x, 2 * x), np.tile([0.0, 1.0], 10), names=["(intercept)", "x", "double"])
+
+
+def test_whole_weights_are_repeated_rows():
+    rng = np.random.default_rng(12)
+    x = np.column_stack([np.ones(80), rng.normal(size=80)])
+    y, weights = (rng.random(80) < 0.5).astype(float), rng.integers(1, 4, 80)
+    weighted = logistic(x, y, names=["(intercept)", "a"], weights=weights.astype(float))
+    repeated = logistic(np.repeat(x, weights, axis=0), np.repeat(y, weights), names=["(intercept)", "a"])
+    np.testing.assert_allclose(weighted.coefficients, repeated.coefficients, rtol=1e-9)  # other sums
+    np.testing.assert_allclose(weighted.bread, repeated.bread, rtol=1e-9)  # other sums
+    assert weighted.log_likelihood == pytest.approx(repeated.log_likelihood, rel=1e-10)  # other sums
+
+
+def test_influence_is_what_one_more_respondent_would_change():
+    rng = np.random.default_rng(13)
+    x = np.column_stack([np.ones(60), rng.normal(size=60)])
+    y, weights = (rng.random(60) < 0.5).astype(float), np.ones(60)
+    fit = logistic(x, y, names=["(intercept)", "a"])
+    heavier = weights.copy()
+    heavier[7] += 1e-5
+    change = (logistic(x, y, names=["(intercept)", "a"], weights=heavier).coefficients - fit.coefficients) / 1e-5
+    np.testing.assert_allclose(change, fit.influence[:, 7] * fit.residuals[7], rtol=1e-4)  # a finite difference
