@@ -129,7 +129,7 @@ def test_wikipedia_at_work(tmp_path, capsys):
     }
     assert {"ease", "visibility"} <= weak
     assert "correlation beyond 1" in _record(run, "20-scales/model")["tidy"][0]["reason"]
-    assert "no previous wave" in _record(run, "20-scales/invariance")["tidy"][0]["reason"]
+    assert "no previous wave" in _record(run, "20-scales/invariance")["note"]
     found = json.dumps(_record(run, "10-quality/flow")) + (run / "report.html").read_text(encoding="utf-8")
     assert "code 6" in found and "code 7" in found
     verdicts = {row["term"]: row["verdict"] for row in _record(run, "90-summary/verdicts")["tidy"]}

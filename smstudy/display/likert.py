@@ -18,6 +18,7 @@ from smstudy.display.theme import INK, PALETTE, QUIET, style
 
 NONE_GIVEN = "No answer"
 HIDDEN = "hidden (few people)"
+HIDDEN_WIDTH = 0.08
 LEAST_LABELED = 0.07
 LEGEND_COLUMNS = 3
 OPPOSITES = ("dis", "un", "in", "im", "dé")
@@ -58,7 +59,7 @@ def stacked(ax: Axes, frame: pd.DataFrame, *, labels: Labels, title: str) -> Axe
     terms, words = list(dict.fromkeys(frame["term"])), list(dict.fromkeys(frame["answer"]))
     scale = [word for word in words if word != NONE_GIVEN]
     table = frame.pivot(index="term", columns="answer", values="share").loc[terms, words]
-    shares = table.fillna(0).assign(**{HIDDEN: (1 - table.sum(axis=1)).clip(lower=0)})
+    shares = table.fillna(0).assign(**{HIDDEN: hidden_widths(table)})
     shares = shares[[*scale, HIDDEN, *([NONE_GIVEN] if NONE_GIVEN in words else [])]]
     start = -left_of_middle(shares[scale].to_numpy()) if opposed(scale) else np.zeros(len(terms))
     places = np.arange(len(terms))[::-1]
@@ -73,6 +74,28 @@ def stacked(ax: Axes, frame: pd.DataFrame, *, labels: Labels, title: str) -> Axe
         _legend(ax, {name: part for name, part in parts.items() if name in words or (shares[name] > 1e-9).any()})
         names = [fill(labels.get(term, term), LABEL_WIDTH, max_lines=2, placeholder=" …") for term in terms]
         return _finished(ax, places, names, title)
+
+
+def hidden_widths(table: pd.DataFrame) -> np.ndarray:
+    """Width of the hatched part of each bar: the same whatever number it hides.
+
+    Where all answers are hidden, it stands for all who answered.
+
+    Parameters
+    ----------
+    table : DataFrame, shape (questions, answers)
+        Shares, missing where hidden.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"Yes": [0.9, 0.8, np.nan], "No": [0.1, np.nan, np.nan], "Never": [0, np.nan, np.nan]})
+    >>> hidden_widths(table)
+    array([0.  , 0.08, 1.  ])
+    """
+    answers = table.drop(columns=NONE_GIVEN, errors="ignore").isna().to_numpy()
+    left_out = table[NONE_GIVEN].fillna(0).to_numpy() if NONE_GIVEN in table else 0.0
+    some = table.isna().to_numpy().any(axis=1)
+    return np.where(answers.all(axis=1), 1 - left_out, np.where(some, HIDDEN_WIDTH, 0.0))
 
 
 def opposed(scale: Sequence[str]) -> bool:

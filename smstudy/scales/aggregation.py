@@ -22,7 +22,8 @@ from smstudy.inference.psychometrics.consensus import (
 from smstudy.inference.psychometrics.consistency import pairwise_covariances
 from smstudy.inference.psychometrics.intraclass import Grouped, grouped_correlation, size_needed
 from smstudy.result import Finding, Result
-from smstudy.scales.batteries import battery_of, check_level, numbers_as_text, refuse_opposed
+from smstudy.scales.arguments import check_level, check_options, check_word
+from smstudy.scales.batteries import battery_of, numbers_as_text, refuse_opposed
 from smstudy.scales.scoring import items_of, scales_of, score
 from smstudy.survey.dataset import Data, Survey, frame_of, labels_of, privacy_of
 from smstudy.survey.disclosure import NO_GROUP, alike, group_names, hidden_groups, protect
@@ -30,8 +31,8 @@ from smstudy.survey.disclosure import NO_GROUP, alike, group_names, hidden_group
 ALLOWED, NOT_ALLOWED, CANNOT_TELL, REFUSED = "allowed", "not allowed", "cannot tell", "refused"
 AGREED = rules.AGREED.cuts[0]
 RELIABLE = rules.GROUP_MEANS.cuts[0]
-ROUNDING = 1e-6
 TOLD = ["rwg", "rwg_skewed"]
+RELIABILITIES = ("icc_2", "icc_2_low", "icc_2_high")
 LAYOUT = ("term", "n", "n_groups", "icc_1", "icc_1_low", "icc_1_high", "icc_2", "icc_2_low", "icc_2_high", "p_value",
           "rwg", "rwg_skewed", "rwg_share", "n_needed", "verdict", "reason")  # fmt: skip
 
@@ -94,8 +95,11 @@ class Agreement(Result):
         return {"n_groups": int(self.rows["n_groups"].max()), "conf_level": self.conf_level}
 
     def layout(self, shown: pd.DataFrame) -> pd.DataFrame:
-        """Leave the F ratio and its degrees of freedom to the CSV file."""
-        return shown[list(LAYOUT)]
+        """Leave the F ratio, its degrees of freedom and a second way of estimating to the CSV file.
+
+        ICC(2) below 0 is written as 0: it is a reliability, and a mean that tells nothing cannot tell less.
+        """
+        return shown[list(LAYOUT)].assign(**{name: shown[name].clip(lower=0.0) for name in RELIABILITIES})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,9 +142,10 @@ def agreement(
     Returns
     -------
     Agreement
-        Verdict `allowed` if the median rWG(J) against answers spread evenly is at least .70, the interval of ICC(1)
-        lies above 0 and that of ICC(2) is not below .60; `not allowed` if the median is lower, or one of the
-        intervals lies wholly on the other side; else `cannot tell`. A scale that cannot be judged becomes a serious
+        Verdict `allowed` if the median rWG(J) is at least .70, against answers spread evenly and against answers that
+        lean slightly to one side, the interval of ICC(1) lies above 0 and that of ICC(2) is not below .60; `not
+        allowed` if the median is lower against both, or one of the intervals lies wholly on the other side; else
+        `cannot tell`. A scale that cannot be judged becomes a serious
         finding. `departments` has a row per group; those that are small, or in which everybody agrees, are hidden and,
         in a survey, left out of all numbers.
 
@@ -152,8 +157,11 @@ def agreement(
     References
     ----------
     LeBreton & Senter (2008), Organizational Research Methods 11, 815-852; Bliese (2000), in Klein & Kozlowski,
-    Multilevel Theory, 349-381. Agrees with R multilevel::ICC1, ICC2 and rwg.j (tests/reference/aggregation.R).
+    Multilevel Theory, 349-381. Agrees with R multilevel::ICC1, ICC2 and rwg.j (tests/reference/aggregation.R): its
+    estimates, which count all groups as if they were of average size and so may lie outside their interval, are the
+    columns icc_1_mean_size and icc_2_mean_size; those of groups of equal size are the same.
     """
+    frame_of(data)
     check_level(conf_level)
     _check_options(data, scales, options)
     unit = _unit(data, by)
@@ -182,13 +190,14 @@ def _check_options(data: Data, scales: Sequence[str] | None, options: int | None
         raise DataError("options is for frames: a survey's codebook says how many answers there are. Leave it out.")
     if not isinstance(data, Survey) and scales is not None:
         raise DataError("A table has no scales: give the items of one and the column of groups.")
-    if options is not None and not (options >= 2 and float(options).is_integer()):
-        raise DataError(f"options = {options} is no number of answers. Use a whole number from 2.")
+    if options is not None:
+        check_options(options)
 
 
 def _unit(data: Data, by: str | None) -> str:
     columns = list(map(str, frame_of(data).columns))
     if by is not None:
+        check_word("by", by, "unit")
         if by not in columns:
             raise DataError(f'There is no variable "{by}" to group by. {did_you_mean(by, columns)}')
         return by
@@ -227,6 +236,8 @@ def _task_of_scale(survey: Survey, name: str) -> _Task:
 def _task_of_frame(frame: pd.DataFrame, unit: str, options: int | None) -> _Task:
     items = frame.drop(columns=unit)
     _refuse_no_items(items, unit)
+    if items.shape[1] < 2:
+        raise DataError("Agreement about a scale needs two items or more beside the column of groups. Add items.")
     battery = battery_of(items, None, 0.95, "pairwise")
     refuse_opposed(battery, *pairwise_covariances(battery.answers), 0.95)
     codes = tuple(map(float, range(1, (options or 0) + 1)))
@@ -366,38 +377,29 @@ def _judge(
         return {"term": task.name, "n": 0, **empty, "n_groups": 0, "verdict": REFUSED, "reason": "see below"}, [refused]
     shown = departments.rows[departments.rows["term"] == task.name]
     row = {"term": task.name, **_numbers(found), **_agreed(shown)}
-    verdict, reason = _verdict(found, row["rwg"], row["n_needed"])
-    return {**row, "verdict": verdict, "reason": reason}, _unequal(found, label)
-
-
-def _unequal(found: Grouped, label: str) -> list[Finding]:
-    """Say where the estimate, made with the average size, lies outside the interval, made with every size."""
-    low, high = found.single_ends
-    if low - ROUNDING <= found.single <= high + ROUNDING:
-        return []
-    text = (
-        f"{label}: ICC(1) and ICC(2) lie outside their own intervals, because groups are of very unequal size and the "
-        "estimates count all as if they were of average size: rely on the intervals."
-    )
-    return [Finding(name="unequal_groups", text=text)]
+    verdict, reason = _verdict(found, (row["rwg_skewed"], row["rwg"]), row["n_needed"])
+    return {**row, "verdict": verdict, "reason": reason}, []
 
 
 def _row_names() -> tuple[str, ...]:
-    return (*LAYOUT[:3], "group_size", *LAYOUT[3:9], "statistic", "df", "df_residual", *LAYOUT[9:])
+    more = ("icc_1_mean_size", "icc_2_mean_size", "statistic", "df", "df_residual")
+    return (*LAYOUT[:3], "group_size", *LAYOUT[3:9], *more, *LAYOUT[9:])
 
 
 def _numbers(found: Grouped) -> dict[str, float]:
-    needed = size_needed(found.single, RELIABLE)
+    needed = size_needed(found.exact, RELIABLE)
     return {
         "n": found.n,
         "n_groups": found.n_groups,
         "group_size": found.size,
-        "icc_1": found.single,
+        "icc_1": found.exact,
         "icc_1_low": found.single_ends[0],
         "icc_1_high": found.single_ends[1],
-        "icc_2": found.average if np.isfinite(found.average) else np.nan,
+        "icc_2": found.exact_average,
         "icc_2_low": found.average_ends[0],
         "icc_2_high": found.average_ends[1],
+        "icc_1_mean_size": found.single,
+        "icc_2_mean_size": found.average if np.isfinite(found.average) else np.nan,
         "statistic": found.statistic,
         "df": found.df,
         "df_residual": found.df_residual,
@@ -415,10 +417,11 @@ def _agreed(shown: pd.DataFrame) -> dict[str, float]:
     return {"rwg": values.median(), "rwg_skewed": shown["rwg_skewed"].median(), "rwg_share": share}
 
 
-def _verdict(found: Grouped, rwg: float, needed: float) -> tuple[str, str]:
+def _verdict(found: Grouped, rwg: tuple[float, float], needed: float) -> tuple[str, str]:
+    """Verdict and reason; `rwg` is the median against answers that lean to one side, and against even ones."""
     (single_low, single_high), (mean_low, mean_high) = found.single_ends, found.average_ends
     parts = {
-        _clause_of_agreement(rwg): _standing(rwg, rwg, AGREED),
+        _clause_of_agreement(*rwg): _standing(float(np.fmin(*rwg)), rwg[1], AGREED),
         _clause_of_difference(found): _standing(single_low, single_high, 0.0),
         _clause_of_means(found, needed): _standing(mean_low, mean_high, RELIABLE),
     }
@@ -435,22 +438,29 @@ def _standing(low: float, high: float, yardstick: float) -> str:
     return NOT_ALLOWED if high < yardstick or high <= 0 else CANNOT_TELL
 
 
-def _clause_of_agreement(rwg: float) -> str:
+def _clause_of_agreement(skewed: float, rwg: float) -> str:
     if np.isnan(rwg):
         return "rWG(J) is not known, so nobody can tell whether members agree"
+    if skewed < AGREED <= rwg:
+        return (
+            "members agree if answers without any agreement would be spread evenly, not if they would lean to one side "
+            f"(median rWG(J) {apa.bounded(rwg)} and {apa.bounded(skewed)})"
+        )
     return f"{rules.AGREED.read(rwg)} (median rWG(J) {apa.bounded(rwg)})"
 
 
 def _clause_of_difference(found: Grouped) -> str:
     low, high = found.single_ends
     words = "differ" if low > 0 else "do not differ" if high <= 0 else "may not differ at all"
-    return f"departments {words} (ICC(1) {_with_interval(found.single, low, high)})"
+    chance = "; below 0: no more than chance would make them" if found.exact < 0 else ""
+    return f"departments {words} (ICC(1) {_with_interval(found.exact, low, high)}{chance})"
 
 
 def _clause_of_means(found: Grouped, needed: float) -> str:
-    (low, high), size = found.average_ends, found.size
+    low, mean, high = (max(each, 0.0) for each in (found.average_ends[0], found.exact_average, found.average_ends[1]))
+    size = found.size
     words = "reliable enough" if low >= RELIABLE else "too unreliable" if high < RELIABLE else "perhaps too unreliable"
-    text = f"means of departments are {words} (ICC(2) {_with_interval(found.average, low, high)})"
+    text = f"means of departments are {words} (ICC(2) {_with_interval(mean, low, high)})"
     if low >= RELIABLE or np.isnan(needed):
         return text
     if needed <= size:
@@ -466,11 +476,13 @@ def _with_interval(estimate: float, low: float, high: float) -> str:
 def _note(tasks: Sequence[_Task], data: Data) -> str:
     unknown = not isinstance(data, Survey) and not tasks[0].codes
     skewed = all(len(task.codes) for task in tasks) and not np.isnan([skewed_variance(t.codes) for t in tasks]).all()
-    lean = " (skewed: against answers that lean slightly to one side)" if skewed else ""
+    lean = ", also against answers that lean slightly to one side (skewed)" if skewed else ""
     return (
-        f"Allowed if the median rWG(J){lean} is at least {apa.bounded(AGREED)} ({rules.AGREED.source}), the interval "
+        f"Allowed if the median rWG(J) is at least {apa.bounded(AGREED)}{lean} ({rules.AGREED.source}), the interval "
         "of ICC(1) lies above 0 and that of ICC(2), the reliability of a department's mean, is not below "
-        f"{apa.bounded(RELIABLE)} ({rules.GROUP_MEANS.source}). Intervals: Wald's, exact for normal scores. Needed n: "
+        f"{apa.bounded(RELIABLE)} ({rules.GROUP_MEANS.source}). ICC(1) below 0: departments differ no more than chance "
+        "would make them; ICC(2) is then written as 0. Estimates count every department by its size, intervals are "
+        "Wald's, exact for normal scores. Needed n: "
         f"respondents per department for an ICC(2) of {apa.bounded(RELIABLE)}. Where averaging is not allowed, analyze "
         "respondents, not departments."
         + (" rWG(J) needs options=, the number of answers the items had." if unknown else "")

@@ -14,10 +14,18 @@ from smstudy.display.prose import join_words
 from smstudy.errors import DataError
 from smstudy.inference.psychometrics.consistency import Floats, correlation_interval, item_rests
 from smstudy.privacy import Privacy
+from smstudy.scales.arguments import check_choice, check_level, check_word
 from smstudy.scales.scoring import items_of
-from smstudy.survey.dataset import Data, Survey, labels_of, privacy_of
+from smstudy.survey.dataset import Data, Survey, frame_of, labels_of, privacy_of
+from smstudy.survey.distributions import solvable_items
 
 Missing = Literal["pairwise", "listwise"]
+
+
+class ContradictionError(DataError):
+    """Items of one scale are answered against each other."""
+
+
 
 LEAST = 3
 HANDLING = {
@@ -30,6 +38,8 @@ ADVICE_TABLE = (
 )
 FEW_VALUES = 15
 FAR_FROM_ONE = 10
+OFTEN = 10
+SAME, SINGULAR, INVOLVED = 1e-9, 1e-10, 1e-6  # rounding of a correlation, of a matrix of them, and of its direction
 USUAL = (7, 8, 9, 66, 77, 88, 96, 97, 98, 99, 777, 888, 997, 998, 999, 9999)
 MISSING_CODES = (-1, *(-code for code in USUAL), *USUAL[2:])
 
@@ -46,6 +56,7 @@ class Battery:
     of_table: bool
     labels: Mapping[str, str]
     privacy: Privacy
+    solvable: frozenset[str] = frozenset()
 
     @property
     def n(self) -> int:
@@ -81,14 +92,11 @@ def battery_of(
         a frame seems to hold a code for missing answers.
     """
     check_level(conf_level)
+    check_choice("missing", missing, HANDLING)
+    asked = frame_of(items)
     of_table = not isinstance(items, Survey) and privacy is None
     refuse_scale_of_table(items, scale)
-    if missing not in HANDLING:
-        raise DataError(f'missing = "{missing}" is not known. Use "pairwise" or "listwise".')
-    if isinstance(items, Survey) and scale is None:
-        names = join_words([entry.name for entry in items.codebook.scales], "or")
-        raise DataError(f"A survey has several scales. Name one: {names}.")
-    frame = items_of(items, scale) if isinstance(items, Survey) else items
+    frame = items_of(items, named_scale(items, scale)) if isinstance(items, Survey) else asked
     title = title or labels_of(items).get(scale or "", scale or "The items")
     values = _numbers(frame, title)
     if of_table:
@@ -108,6 +116,7 @@ def battery_of(
         of_table=of_table,
         labels=_labels(items),
         privacy=policy,
+        solvable=solvable_items(items, names),
     )
 
 
@@ -119,10 +128,13 @@ def _labels(items: Data) -> Mapping[str, str]:
     return {**items.codebook.labels, **turned}
 
 
-def check_level(conf_level: float) -> None:
-    """Refuse a confidence level that is none."""
-    if not 0 < conf_level < 1:
-        raise DataError(f"conf_level = {conf_level} is no level. Use a number between 0 and 1, such as 0.95.")
+def named_scale(survey: Survey, scale: str | None) -> str:
+    """The name of a scale of a survey; DataError if none is named, or several."""
+    names = [entry.name for entry in survey.codebook.scales]
+    if scale is None:
+        raise DataError(f"A survey has several scales. Name one: {join_words(names, 'or')}.")
+    check_word("scale", scale, names[0] if names else "trust")
+    return scale
 
 
 def refuse_scale_of_table(items: Data, scale: object) -> None:
@@ -132,15 +144,17 @@ def refuse_scale_of_table(items: Data, scale: object) -> None:
 
 
 def refuse_missing_codes(frame: pd.DataFrame, title: str) -> None:
-    """Refuse a table with what looks like a code for missing answers: a usual one that lies far from the others.
+    """Refuse a table with what looks like a code for missing answers: a usual one that lies apart from the others.
 
-    A survey needs no such guess, since its codebook declares these codes.
+    A survey needs no such guess, since its codebook declares these codes. Of answers drawn from scales of 1 to 9, 1 to
+    10 and 0 to 10, skewed ones and few respondents included, fewer than one table in 500 is refused for nothing.
 
     Raises
     ------
     DataError
         If a column of whole numbers, at most 15 different ones, holds such a code, and the distance from it to the
-        others is larger than their range.
+        others is larger than their range; or if in all such columns together a step is missing between the code and the
+        others, which have no gap and end with an answer given 10 times or more.
 
     Examples
     --------
@@ -149,7 +163,9 @@ def refuse_missing_codes(frame: pd.DataFrame, title: str) -> None:
     smstudy.errors.DataError: The items: q2 holds -99 beside 0 to 1. If it stands for a missing answer, ...
     """
     columns = frame.select_dtypes("number").items()
-    found = [(str(name), *parts) for name, column in columns if (parts := _set_apart(column)) is not None]
+    whole = {str(name): column for name, column in columns if _few_whole(column)}
+    found = [(name, *parts) for name, column in whole.items() if (parts := _set_apart(column)) is not None]
+    found = found or _beyond_a_gap(whole)
     if not found:
         return
     name, codes, low, high = found[0]
@@ -168,17 +184,42 @@ def refuse_missing_codes(frame: pd.DataFrame, title: str) -> None:
 def _set_apart(column: pd.Series) -> tuple[tuple[str, ...], float, float] | None:
     """Usual codes for missing answers at the ends of a column and far from the rest, and the range of this rest."""
     values = np.unique(column.dropna().to_numpy(dtype=float))
-    if not 2 <= len(values) <= FEW_VALUES or not np.isfinite(values).all() or (np.rint(values) != values).any():
-        return None
-    usual = np.isin(values, MISSING_CODES)
-    below, above = (int(np.cumprod(ends).sum()) for ends in (usual, usual[::-1]))
-    cuts = [(i, len(values) - j) for i in range(below + 1) for j in range(above + 1) if 0 < i + j < len(values)]
-    for start, end in sorted(cuts, key=lambda cut: cut[1] - cut[0]):
+    for start, end in _cuts(values, MISSING_CODES):
         rest = values[start:end]
         gaps = [*(rest[0] - values[:start][-1:]), *(values[end:][:1] - rest[-1])]
         if min(gaps) > (max(np.ptp(rest), 1.0) if len(rest) > 1 else FAR_FROM_ONE):
             return tuple(f"{code:g}" for code in (*values[:start], *values[end:])), rest[0], rest[-1]
     return None
+
+
+def _few_whole(column: pd.Series) -> bool:
+    values = np.unique(column.dropna().to_numpy(dtype=float))
+    return 2 <= len(values) <= FEW_VALUES and bool(np.isfinite(values).all() and (np.rint(values) == values).all())
+
+
+def _cuts(values: Floats, codes: Sequence[float]) -> list[tuple[int, int]]:
+    """Beginning and end of what is left of sorted values without usual codes at their ends, the shortest first."""
+    usual = np.isin(values, codes)
+    below, above = (int(np.cumprod(ends).sum()) for ends in (usual, usual[::-1]))
+    cuts = [(i, len(values) - j) for i in range(below + 1) for j in range(above + 1) if 0 < i + j < len(values)]
+    return sorted(cuts, key=lambda cut: cut[1] - cut[0])
+
+
+def _beyond_a_gap(columns: Mapping[str, pd.Series]) -> list[tuple[str, tuple[str, ...], float, float]]:
+    """Columns with usual codes beyond a gap that no column fills, though the answer before the gap was given often."""
+    if not columns:
+        return []
+    together = pd.concat(list(columns.values())).dropna().to_numpy(dtype=float)
+    values, counts = np.unique(together, return_counts=True)
+    for start, end in _cuts(values, (8, *MISSING_CODES)):
+        rest = values[start:end]
+        ends = [(rest[0] - values[start - 1], counts[start])] if start else []
+        ends += [(values[end] - rest[-1], counts[end - 1])] if end < len(values) else []
+        if len(rest) > 1 and (np.diff(rest) == 1).all() and all(gap >= 2 and many >= OFTEN for gap, many in ends):
+            outside = {name: np.setdiff1d(column.dropna().to_numpy(float), rest) for name, column in columns.items()}
+            return [(name, tuple(f"{code:g}" for code in codes), rest[0], rest[-1])
+                    for name, codes in outside.items() if len(codes)]  # fmt: skip
+    return []
 
 
 def refuse_text(frame: pd.DataFrame, title: str) -> None:
@@ -211,7 +252,7 @@ def _hold(names: Sequence[str]) -> str:
 
 
 def _numbers(frame: pd.DataFrame, title: str) -> Floats:
-    if not isinstance(frame, pd.DataFrame) or frame.shape[1] < 2:
+    if frame.shape[1] < 2:
         raise DataError(f"{title}: reliability needs two items or more in a frame. Add items.")
     if not frame.columns.is_unique:
         raise DataError(f"{title}: two items have the same name. Give every item its own.")
@@ -252,6 +293,42 @@ def thin_answers(answers: Floats, names: Sequence[str], policy: Privacy) -> str:
     return f"{policy.too_few(f'answered both {one} and {other}')} Leave one out, or collect more answers."
 
 
+def few_rows(n: int, k: int, needed: int, why: str, policy: Privacy, *, answered: str = "all") -> str:
+    """Say how many respondents there are and how many it takes.
+
+    >>> few_rows(10, 12, 27, "one for each parameter", Privacy())[:75]
+    '10 respondents answered all 12 items, and 27 or more are needed (one for ea'
+    """
+    there = f"{n} respondents" if policy.allows(n) else f"Fewer than {policy.min_n} respondents"
+    return (
+        f"{there} answered {answered} {k} items, and {needed} or more are needed ({why}). Collect more answers, or use "
+        "fewer items."
+    )
+
+
+def repeated_items(answers: Floats, names: Sequence[str]) -> str:
+    """Say which items repeat each other or follow from each other, from those who answered all; "" if none do.
+
+    >>> repeated_items(np.array([[1.0, 1, 2], [2, 2, 1], [4, 4, 3], [3, 3, 5]]), ["a", "b", "c"])
+    'a and b hold the same answers. Leave one of them out.'
+    """
+    complete = answers[~np.isnan(answers).any(axis=1)]
+    if len(complete) <= len(names) or (np.ptp(complete, axis=0) == 0).any():
+        return ""
+    correlations = np.corrcoef(complete, rowvar=False)
+    same = np.argwhere(np.triu(np.abs(correlations) > 1 - SAME, 1))
+    if len(same):
+        pairs = join_words([f"{names[one]} and {names[other]}" for one, other in same])
+        equal = all((complete[:, one] == complete[:, other]).all() for one, other in same)
+        return f"{pairs} {'hold the same answers' if equal else 'go together perfectly'}. Leave one of them out."
+    roots, vectors = np.linalg.eigh(correlations)
+    moving = (np.abs(vectors[:, roots < SINGULAR]) > INVOLVED).any(axis=1)
+    if not moving.any():
+        return ""
+    determined = join_words([name for name, each in zip(names, moving, strict=True) if each])
+    return f"{determined} determine each other, as a sum and its parts do. Leave one of them out."
+
+
 def _refuse_constant(used: Floats, names: Sequence[str], title: str) -> None:
     constant = [name for name, column in zip(names, used.T, strict=True) if np.nanmax(column) == np.nanmin(column)]
     if constant:
@@ -271,7 +348,7 @@ def refuse_opposed(
     rests = item_rests(covariances)
     low, high = correlation_interval(rests, pairs_of_item(pairs), conf_level)
     if (high < 0).any() or covariances.sum() <= 0:
-        raise DataError(f"{battery.title}: {_against(battery, covariances, pairs, conf_level)}")
+        raise ContradictionError(f"{battery.title}: {_against(battery, covariances, pairs, conf_level)}")
     return rests, low, high
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -20,14 +20,14 @@ from smstudy.inference.factor_models.fitted import Fitted
 from smstudy.inference.factor_models.full_information import fit_fiml
 from smstudy.inference.factor_models.likelihood import pieces_of
 from smstudy.inference.factor_models.modification import Modification, modifications
-from smstudy.inference.factor_models.normal_theory import fit_ml, fit_mlr, sample_of
+from smstudy.inference.factor_models.normal_theory import fit_ml, fit_mlr, n_counted, sample_of
 from smstudy.inference.factor_models.ordinal_structures import OrdinalFitted, fit_wlsmv, ordinal_moments
 from smstudy.inference.factor_models.standardization import Standardized, standardize_fit
 from smstudy.inference.factor_models.structures import Structure, measurement_model
 from smstudy.inference.psychometrics.polychoric import ordinal_codes
 from smstudy.result import Finding, Result
-from smstudy.scales.batteries import check_level
-from smstudy.scales.measurement import Factors, Measured, measured
+from smstudy.scales.arguments import check_choice, check_level
+from smstudy.scales.measurement import Factors, Measured, measured, refuse_untestable
 from smstudy.survey.dataset import Data, Survey
 
 Estimator = Literal["MLR", "ML", "FIML", "WLSMV"]
@@ -205,8 +205,7 @@ def confirm(
     (2, [0.7, 0.7, 0.6, 0.7])
     """
     check_level(conf_level)
-    if estimator not in ESTIMATORS:
-        raise DataError(f'estimator = "{estimator}" is not known. {did_you_mean(str(estimator), ESTIMATORS)}')
+    check_choice("estimator", estimator, ESTIMATORS)
     data = measured(items, factors)
     structure = _model(data, correlated_errors, higher, method_factor)
     fitted, changes = _fit_or_explain(structure, data, estimator)
@@ -218,6 +217,7 @@ def confirm(
         title=f"Factor model: {join_words([labels.get(name, name) for name in data.factors])}",
         note=_note(estimator, indices, method=METHOD in structure.factors),
         findings=(
+            *data.findings,
             *_fit_findings(fitted, indices),
             *_loss_findings(fitted, data),
             *_shared_findings(data),
@@ -303,8 +303,8 @@ def _checked_higher(data: Measured, higher: Factors | None) -> dict[str, tuple[s
 
 def _checked_pairs(data: Measured, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     chosen: list[tuple[str, str]] = []
-    for pair in pairs:
-        if isinstance(pair, str) or len(pair) != 2 or pair[0] == pair[1]:
+    for pair in pairs if isinstance(pairs, Iterable) else [pairs]:
+        if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2 or pair[0] == pair[1]:
             raise DataError('correlated_errors needs pairs of different items, such as [("q1", "q2")].')
         _refuse_unknown(pair, data.names, "item")
         if set(pair) in [set(other) for other in chosen]:
@@ -332,12 +332,14 @@ def _fit_or_explain(structure: Structure, data: Measured, estimator: Estimator) 
 
 
 def _fit(structure: Structure, data: Measured, estimator: Estimator) -> tuple[Fitted, list[Modification]]:
+    if estimator != "FIML":
+        data.complete()
+    refuse_untestable(data, n_counted(structure), gaps=estimator == "FIML")
     if estimator == "FIML":
         answers = [data.answers.to_numpy(float)]
         fitted = fit_fiml(structure, answers)
         return fitted, modifications(fitted, pieces_of(answers)[0])
     if estimator == "WLSMV":
-        data.complete()
         fitted = fit_wlsmv(structure, [ordinal_moments(ordinal_codes(data.answers, missing="listwise"))])
         return fitted, modifications(fitted)
     complete = data.complete()

@@ -13,16 +13,14 @@ from smstudy.display import apa, rules
 from smstudy.errors import DataError, EstimationError
 from smstudy.inference.psychometrics.consistency import Floats, correlation_interval, pairwise_covariances
 from smstudy.result import Finding, Pages, Result
-from smstudy.scales.batteries import check_level
+from smstudy.scales.arguments import check_level
 from smstudy.scales.reliability import Reliability, cronbach_alpha, omega_total
 from smstudy.scales.scoring import items_of, scales_of
 from smstudy.survey.codebook import Scale
 from smstudy.survey.dataset import Survey, need_survey
-from smstudy.survey.disclosure import blank
-from smstudy.survey.distributions import Distribution, distribution
+from smstudy.survey.distributions import Distribution, distribution, solvable_items, without_solvable
 
-SAFE = 5  # with so many unknown counts, their number, mean and spread leave each of them open
-SOLVABLE = ("n", "mean", "std_dev", "difference")
+TELLING = ("mean", "std_dev", "difference")
 WEAK, SAME = rules.ITEM_REST.cuts[0], rules.SHORT_FORM.cuts[0]
 FITS, UNFIT, CANNOT_TELL = "fits", "does not fit", "cannot tell"
 COLUMNS = ("term", "n", "mean", "std_dev", "item_rest", "conf_low", "conf_high", "loading", "alpha_without",
@@ -40,6 +38,8 @@ class Construct(Result):
         None where it was refused; a finding says why.
     answers : Distribution
         How often each answer was given; the picture of the page.
+    solvable : frozenset of str
+        Items whose hidden counts would follow from mean and spread.
     """
 
     n: int
@@ -48,6 +48,7 @@ class Construct(Result):
     alpha: Reliability | None
     omega: Reliability | None
     answers: Distribution = field(repr=False)
+    solvable: frozenset[str] = frozenset()
     rows: pd.DataFrame = field(repr=False)
 
     def tidy(self) -> pd.DataFrame:
@@ -55,10 +56,8 @@ class Construct(Result):
         return self.rows.copy()
 
     def shown(self) -> pd.DataFrame:
-        """The table without mean and spread of items of few answers that are hidden, which could be solved for them."""
-        shown, counts = super().shown(), self.answers.shown()
-        hidden = counts.loc[counts["n"].isna(), "term"].value_counts()
-        return blank(shown, shown["term"].isin(hidden[hidden < SAFE].index).to_numpy(), SOLVABLE)
+        """The table without mean and spread of items whose hidden counts could be solved from them."""
+        return without_solvable(super().shown(), self.solvable, TELLING)
 
     def layout(self, shown: pd.DataFrame) -> pd.DataFrame:
         """Without what the reason says in words already."""
@@ -145,6 +144,7 @@ def _page(data: Survey, scale: Scale, conf_level: float) -> Construct:
         alpha=alpha,
         omega=omega,
         answers=distribution(data, scale.name),
+        solvable=solvable_items(data, scale.items),
         rows=_rows(data, scale, alpha, omega, conf_level) if alpha else pd.DataFrame(columns=list(COLUMNS)),
     )
 

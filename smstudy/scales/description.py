@@ -16,8 +16,10 @@ from smstudy.errors import DataError, did_you_mean
 from smstudy.inference.multiplicity import holm
 from smstudy.inference.psychometrics.consistency import correlation_interval
 from smstudy.result import Finding, Poolable, Result
+from smstudy.scales.arguments import check_level, check_words
 from smstudy.scales.reliability import cronbach_alpha
 from smstudy.survey.dataset import Data, Survey, frame_of, labels_of, privacy_of
+from smstudy.survey.distributions import solvable_items, without_solvable
 
 LEAST = 3
 FISHER_LEAST = 3
@@ -32,12 +34,14 @@ class Description(Result):
     """Variables in numbers.
 
     `shared` counts the respondents at the minimum and at the maximum of each variable; an extreme that fewer than
-    `privacy.min_n` share says something about them and is not shown.
+    `privacy.min_n` share says something about them and is not shown. `solvable` names items of which few people gave
+    one of few answers: mean, spread and skew would tell how few, and are not shown.
     """
 
     rows: pd.DataFrame = field(repr=False)
     shared: pd.DataFrame = field(repr=False)
     n: int
+    solvable: frozenset[str] = frozenset()
 
     def tidy(self) -> pd.DataFrame:
         """One row per variable; minimum and maximum are observed."""
@@ -45,7 +49,7 @@ class Description(Result):
 
     def shown(self) -> pd.DataFrame:
         """The tidy table after the privacy policy, without the extremes of a few."""
-        shown = super().shown()
+        shown = without_solvable(super().shown(), self.solvable, ("mean", "std_dev", "skew"))
         common = self.shared >= self.privacy.min_n
         return shown.assign(**{name: shown[name].where(common[name].to_numpy()) for name in EXTREMES})
 
@@ -161,6 +165,7 @@ def describe(data: Data, variables: Sequence[str]) -> Description:
         rows=rows,
         shared=pd.DataFrame({"minimum": (frame == frame.min()).sum(), "maximum": (frame == frame.max()).sum()}),
         n=len(frame),
+        solvable=solvable_items(data, list(frame)),
     )
 
 
@@ -195,8 +200,7 @@ def correlate(data: Data, variables: Sequence[str], *, conf_level: float = 0.95)
     frame = _chosen(data, variables)
     if frame.shape[1] < 2:
         raise DataError("A correlation needs two variables. Name at least one more.")
-    if not 0 < conf_level < 1:
-        raise DataError(f"conf_level = {conf_level} is no level. Use a number between 0 and 1, such as 0.95.")
+    check_level(conf_level)
     constant = [name for name in frame if frame[name].nunique() < 2]
     if constant:
         raise DataError(f"Everybody has the same value, or none, in {join_words(constant)}. Leave it out.")
@@ -217,8 +221,9 @@ def correlate(data: Data, variables: Sequence[str], *, conf_level: float = 0.95)
 
 
 def _chosen(data: Data, variables: Sequence[str]) -> pd.DataFrame:
-    names = [variables] if isinstance(variables, str) else list(variables)
     answers = frame_of(data)
+    check_words("variables", variables)
+    names = [variables] if isinstance(variables, str) else list(variables)
     if not names:
         raise DataError("No variable is named. Name at least one.")
     if len(set(names)) < len(names):

@@ -12,6 +12,7 @@ import pandas as pd
 from smstudy.display import apa, rules
 from smstudy.display.prose import join_words
 from smstudy.errors import DataError, EstimationError
+from smstudy.inference.factor_models.admissible import ImproperError
 from smstudy.inference.factor_models.fit_indices import FitIndices, fit_indices
 from smstudy.inference.factor_models.fitted import ChiSquare, Fitted
 from smstudy.inference.factor_models.full_information import fit_fiml
@@ -44,14 +45,21 @@ SHARE_FREED = 3  # one item in so many may be freed
 HIDEABLE = rules.EFFECT.cuts[1]
 SEARCHED = ("threshold", "metric", "scalar", "strict")
 POWERED = ("metric", "scalar")
+MOST_TOLD = 2
+HIDDEN = {
+    "metric": "that, with each standard deviation of standing, answers to one question move {size} standard deviations "
+    "more in one group than in another",
+    "scalar": "that one question is answered {size} standard deviations higher in one group than in another",
+}
 
 
 class Estimation(NamedTuple):
-    """How the models of some answers are fitted."""
+    """How the models of some answers are fitted, and the groups of people in them, in words."""
 
     base: Repeated
     fit: Callable[[Structure], Fitted]
     pieces: Pieces | None
+    places: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,25 +94,27 @@ def estimation_of(occasions: Occasions, estimator: Estimator) -> Estimation:
     Raises
     ------
     DataError
-        If answers are ordinal and a group lacks a category.
+        If nobody in a group answered an item or all gave the same answer, or answers are ordinal and a group lacks a
+        category.
     """
-    model = occasions.measured
+    model, places = occasions.measured, occasions.places
+    _refuse_silent(occasions)
     if occasions.together is not None:
         answers = [occasions.together]
         base = over_waves(model.names, model.factors)
-        return Estimation(base, lambda structure: fit_fiml(structure, answers), pieces_of(answers)[0])
+        return Estimation(base, lambda structure: fit_fiml(structure, answers), pieces_of(answers)[0], ())
     groups = list(occasions.answers)
     if estimator == "WLSMV":
         samples = _moments(occasions)
         base = over_ordinal_groups(model.names, model.factors, samples)
-        return Estimation(base, lambda structure: fit_wlsmv(structure, samples), None)
+        return Estimation(base, lambda structure: fit_wlsmv(structure, samples), None, places)
     base = over_groups(model.names, model.factors, len(groups))
     if estimator == "FIML":
-        return Estimation(base, lambda structure: fit_fiml(structure, groups), pieces_of(groups)[0])
+        return Estimation(base, lambda structure: fit_fiml(structure, groups), pieces_of(groups)[0], places)
     moments = [sample_of(each) for each in groups]
     if estimator == "ML":
-        return Estimation(base, lambda structure: fit_ml(structure, moments), complete_pieces(moments))
-    return Estimation(base, lambda structure: fit_mlr(structure, groups), complete_pieces(moments))
+        return Estimation(base, lambda structure: fit_ml(structure, moments), complete_pieces(moments), places)
+    return Estimation(base, lambda structure: fit_mlr(structure, groups), complete_pieces(moments), places)
 
 
 def judge_steps(estimation: Estimation, *, partial: bool) -> list[Judged]:
@@ -140,7 +150,7 @@ def _attempt(estimation: Estimation, step: Step, before: Judged | None, free: Ma
         fitted = estimation.fit(invariant(estimation.base, step, free))
         difference = None if before is None else step_difference(fitted, before.fitted)
     except EstimationError as error:
-        return Judged(step=step, verdict=NOT_TESTED, reason=str(error), free_from=dict(free))
+        return Judged(step=step, verdict=NOT_TESTED, reason=_said(error, estimation.places), free_from=dict(free))
     indices = _with_saturated(fit_indices(fitted))
     tested = Judged(
         step=step,
@@ -156,6 +166,14 @@ def _attempt(estimation: Estimation, step: Step, before: Judged | None, free: Ma
     )
     verdict, reason = _configural(indices) if before is None else _changed(tested, level_of(estimation.base.steps))
     return _with_power(estimation, replace(tested, verdict=verdict, reason=reason), free)
+
+
+def _said(error: EstimationError, places: Sequence[str]) -> str:
+    """An error in words, with the groups it belongs to where these are not all."""
+    groups = error.groups if isinstance(error, ImproperError) else ()
+    if not 0 < len(groups) < len(places):
+        return str(error)
+    return f"{error} This is so in {join_words([places[group] for group in groups])}."
 
 
 def level_of(steps: Sequence[Step]) -> float:
@@ -188,16 +206,20 @@ def _configural(indices: FitIndices) -> tuple[str, str]:
 
 
 def _changed(tested: Judged, level: float) -> tuple[str, str]:
-    """Whether fit gets worse by the named rules, beyond what chance does."""
+    """Whether fit gets worse by the named rules, beyond what chance does.
+
+    RMSEA alone counts only with the test: with few degrees of freedom it grows by its limit in many equal groups.
+    """
     cfi_rule, rmsea_rule = limits_for(tested.n)
     worse_cfi = tested.cfi_change < cfi_rule.cuts[0]
     worse_rmsea = tested.rmsea_change >= rmsea_rule.cuts[0]
     told = f"CFI changes by {apa.change(tested.cfi_change, 3)}, RMSEA by {apa.change(tested.rmsea_change, 3)}"
     by_chance = not tested.difference.p_value < level
-    if not worse_cfi and (not worse_rmsea or by_chance):
+    if not worse_cfi and not worse_rmsea:
         return SUPPORTED, told
     if by_chance:
-        return CANNOT_TELL, f"{told}, which can be chance (p of the change {_p(tested.difference.p_value)})"
+        verdict = CANNOT_TELL if worse_cfi else SUPPORTED
+        return verdict, f"{told}, which can be chance (p of the change {_p(tested.difference.p_value)})"
     if worse_cfi:
         return NOT_SUPPORTED, told
     return CANNOT_TELL, f"{told}: the rules for CFI and RMSEA disagree"
@@ -209,24 +231,31 @@ def _p(value: float) -> str:
 
 
 def _with_power(estimation: Estimation, tested: Judged, free: Mapping[str, Step]) -> Judged:
-    """What the groups can hide: a step that holds in small groups may hold because nobody could see more."""
+    """What the groups can hide: a step that holds in small groups may hold because nobody could see more.
+
+    One limit serves both steps: where standing is a standard deviation higher, a loading that differs by half a
+    standard deviation of the item moves answers as far as an intercept that differs by as much.
+    """
     if tested.step not in POWERED or tested.verdict not in (SUPPORTED, CANNOT_TELL):
         return tested
     try:
         found = _releases(estimation, tested, free)
-    except EstimationError:
-        return tested
+    except EstimationError as error:
+        reason = f"{tested.reason}; what groups of this size can hide cannot be computed: {error}"
+        return replace(tested, verdict=CANNOT_TELL, reason=reason)
     if not found:
         return tested
     detectable = max(each.detectable for each in found)
     known = replace(tested, detectable=detectable, largest=found[0])
     if detectable <= HIDEABLE or tested.verdict == CANNOT_TELL:
         return known
-    reason = (
-        f"{tested.reason}; but groups of this size can hide differences of up to {apa.number(detectable)} standard "
-        "deviations in one question"
-    )
-    return replace(known, verdict=CANNOT_TELL, reason=reason)
+    hidden = hidden_in(tested.step, detectable)
+    return replace(known, verdict=CANNOT_TELL, reason=f"{tested.reason}; but groups of this size can hide {hidden}")
+
+
+def hidden_in(step: Step, detectable: float) -> str:
+    """What groups can hide, in words."""
+    return HIDDEN[step].format(size=apa.number(detectable) if detectable <= MOST_TOLD else f"more than {MOST_TOLD}")
 
 
 def _releases(estimation: Estimation, tested: Judged, free: Mapping[str, Step]) -> list[Release]:
@@ -274,6 +303,17 @@ def _enough_left(base: Repeated, free: set[str]) -> bool:
     first_items, first_factors = len(base.items), len(base.factors)
     kept = np.array([item not in free for item in base.items])
     return bool((loads[:first_items, :first_factors][kept].sum(axis=0) >= LEAST_HELD).all())
+
+
+def _refuse_silent(occasions: Occasions) -> None:
+    """Refuse items that say nothing in a group: without answers, or with one answer of all."""
+    for place, answers in zip(occasions.places, occasions.answers, strict=True):
+        for item, column in zip(occasions.measured.names, answers.T, strict=True):
+            n_values = len(np.unique(column[~np.isnan(column)]))
+            if n_values < 2:
+                label = occasions.measured.labels.get(item, item)
+                fault = "everybody gave the same answer" if n_values else "nobody answered it"
+                raise DataError(f"{label}: in {place} {fault}, so nothing can be compared. Leave the item out.")
 
 
 def _moments(occasions: Occasions) -> list[OrdinalMoments]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
@@ -43,9 +43,10 @@ from smstudy.inference.psychometrics.rotation import Method as Rotating
 from smstudy.inference.psychometrics.rotation import Rotation, complexities, explained_variances, rotate
 from smstudy.inference.threads import one_thread
 from smstudy.result import Finding, Result
-from smstudy.scales.batteries import Battery, battery_of, refuse_scale_of_table
+from smstudy.scales.arguments import check_choice, check_number_of_factors, check_seed
+from smstudy.scales.batteries import Battery, battery_of, few_rows, refuse_scale_of_table, repeated_items
 from smstudy.scales.scoring import items_of, scales_of
-from smstudy.survey.dataset import Data, Survey
+from smstudy.survey.dataset import Data, Survey, frame_of
 
 Correlation = Literal["pearson", "polychoric"]
 
@@ -64,7 +65,6 @@ ROTATIONS = {
 FEWEST_ITEMS = 3
 FEW = 100
 FEW_PER_ITEM = 5
-UNEVEN = 1e-9
 POOR_ITEM = rules.SAMPLING.cuts[0]
 WEAK = rules.PATTERN.cuts[0]
 QUANTILE = 0.95
@@ -336,6 +336,7 @@ def choose_factors(
     (tests/reference/factors.R).
     How criteria differ: Auerswald & Moshagen (2019), Psychological Methods 24, 468-491.
     """
+    check_seed(seed)
     with one_thread():
         correlated = _correlated(items, scales, correlation)
         parallel = parallel_analysis(
@@ -438,8 +439,10 @@ def factor_analysis(
     >>> factor_analysis(answers, 2).loadings.abs().idxmax(axis=1).tolist()
     ['F2', 'F2', 'F2', 'F1', 'F1', 'F1']
     """
-    _check_choice("method", method, EXTRACTIONS)
-    _check_choice("rotation", rotation, ROTATIONS)
+    check_number_of_factors(n_factors)
+    check_choice("method", method, EXTRACTIONS)
+    check_choice("rotation", rotation, ROTATIONS)
+    check_seed(seed)
     correlated = _correlated(items, scales, correlation)
     battery = correlated.battery
     check_identified(battery.k, n_factors)
@@ -473,21 +476,12 @@ def factor_analysis(
     )
 
 
-def _check_choice(name: str, value: str, allowed: Mapping[str, str]) -> None:
-    if value not in allowed:
-        words = join_words([f'"{word}"' for word in allowed], "or")
-        raise DataError(f'{name} = "{value}" is not known. Use {words}.')
-
-
 def _correlated(items: Data, scales: Sequence[str] | str | None, correlation: Correlation) -> _Correlated:
-    _check_choice("correlation", correlation, CORRELATIONS)
+    check_choice("correlation", correlation, CORRELATIONS)
+    n_rows = len(frame_of(items))
     battery = _battery(items, scales)
-    n_rows = len(items.answers) if isinstance(items, Survey) else len(items)
     if battery.n <= battery.k:
-        raise EstimationError(
-            f"Not more than {battery.k} respondents answered all {battery.k} items: too few, the correlations of so "
-            "many items cannot be told apart. Collect more answers, or use fewer items."
-        )
+        raise EstimationError(few_rows(battery.n, battery.k, battery.k + 1, "more than items", battery.privacy))
     widening = None
     if correlation == "pearson":
         matrix = np.corrcoef(battery.answers, rowvar=False)
@@ -496,18 +490,17 @@ def _correlated(items: Data, scales: Sequence[str] | str | None, correlation: Co
         matrix = polychorics(sample).correlations
         widening = polychoric_widening([np.bincount(codes[codes >= 0]) for codes in sample.codes.T])
     if np.linalg.eigvalsh(matrix)[0] < SMALLEST_EIGENVALUE:
-        raise EstimationError(_singular(battery, matrix, correlation))
+        raise EstimationError(_singular(battery, correlation))
     return _Correlated(battery=battery, matrix=matrix, widening=widening, n_dropped=n_rows - battery.n)
 
 
-def _singular(battery: Battery, matrix: Floats, correlation: Correlation) -> str:
-    pairs = np.argwhere(np.triu(np.abs(matrix) > 1 - UNEVEN, 1))
-    same = [f"{battery.names[i]} and {battery.names[j]}" for i, j in pairs]
+def _singular(battery: Battery, correlation: Correlation) -> str:
+    same = repeated_items(battery.answers, battery.names)
     problem = (
         f"{battery.title}: the {CORRELATIONS[correlation]} are not positive definite, so no factor can be computed."
     )
     if same:
-        return f"{problem} {join_words(same)} hold the same answers. Leave one of them out."
+        return f"{problem} {same}"
     if correlation == "polychoric":
         return f"{problem} Join rarely used answers, or leave items out that repeat others."
     return f"{problem} An item follows from the others, such as a sum of them. Leave it out."
@@ -538,7 +531,7 @@ def _battery(items: Data, scales: Sequence[str] | str | None) -> Battery:
 
 
 def _check_enough(frame: pd.DataFrame, title: str) -> None:
-    if not isinstance(frame, pd.DataFrame) or frame.shape[1] < FEWEST_ITEMS:
+    if frame.shape[1] < FEWEST_ITEMS:
         raise DataError(f"{title}: a factor needs {FEWEST_ITEMS} items or more in a frame. Add items.")
 
 
@@ -646,7 +639,8 @@ def _extracted(correlated: _Correlated, n_factors: int, method: Extracting) -> E
     try:
         return extract(correlated.matrix, n_factors, method=method)
     except HeywoodError as error:
-        names = tuple(correlated.battery.names[place] for place in error.places)
+        labels, codes = correlated.battery.labels, correlated.battery.names
+        names = tuple(f'"{labels[codes[i]]}"' if codes[i] in labels else codes[i] for i in error.places)
         raise HeywoodError(np.array(error.places), names) from None
 
 

@@ -21,7 +21,7 @@ from smstudy.inference.psychometrics.consistency import pairwise_covariances
 from smstudy.inference.psychometrics.graded import Graded, attitudes, graded_model, item_information
 from smstudy.inference.psychometrics.polychoric import OrdinalSample, ordinal_codes
 from smstudy.result import Finding, Result, Rows
-from smstudy.scales.batteries import Battery, battery_of, refuse_opposed
+from smstudy.scales.batteries import Battery, battery_of, refuse_opposed, repeated_items
 from smstudy.scales.scoring import items_of
 from smstudy.survey.codebook import answer_range
 from smstudy.survey.dataset import Data, Survey, frame_of
@@ -115,7 +115,7 @@ class GradedResponse(Result):
 
     def augment(self, data: Data) -> Rows:
         """Add `.attitude`, expected given the answers, and `.attitude_error`; missing where nothing was answered."""
-        frame = items_of(data, self.scale) if isinstance(data, Survey) else data
+        frame = items_of(data, self.scale) if isinstance(data, Survey) else frame_of(data)
         missing = [name for name in self.model.names if name not in frame]
         if missing:
             raise DataError(f"The data lack {join_words(missing)}. Give the same items as the model was fitted to.")
@@ -168,8 +168,6 @@ def graded_response(items: Data, scale: str | None = None, *, conf_level: float 
     >>> bool((fit.tidy()["conf_low"] > 1).all())
     True
     """
-    if scale is not None and not isinstance(scale, str):
-        raise DataError('scale needs the name of one scale, such as scale="trust". Fit a model for each scale.')
     battery = battery_of(items, scale, conf_level, "pairwise")
     if battery.k < LEAST_ITEMS:
         raise DataError(
@@ -235,9 +233,13 @@ def _refuse_few(battery: Battery, sample: OrdinalSample) -> None:
     needed = LEAST_PER_PARAMETER * int(sample.n_categories.sum())
     if sample.n < needed:
         raise DataError(
-            f"{battery.title}: the model has {sample.n_categories.sum()} parameters and needs {needed} respondents or "
-            f"more ({LEAST_PER_PARAMETER} per parameter). Collect more answers, or join categories."
+            f"{battery.title}: {sample.n} respondents answered, and the model with {sample.n_categories.sum()} "
+            f"parameters needs {needed} respondents or more ({LEAST_PER_PARAMETER} per parameter). Collect more "
+            "answers, or join categories."
         )
+    repeated = repeated_items(battery.answers, battery.names)
+    if repeated:
+        raise DataError(f"{battery.title}: {repeated}")
 
 
 def _refuse_falling(battery: Battery, model: Graded) -> None:

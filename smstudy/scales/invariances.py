@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pandas as pd
 
 from smstudy.display import apa, rules
@@ -12,8 +13,11 @@ from smstudy.display.fit_changes import fit_changes
 from smstudy.display.prose import join_words, lower_first
 from smstudy.errors import DataError, EstimationError
 from smstudy.result import Finding, Result
+from smstudy.scales.arguments import check_choice, check_word
+from smstudy.scales.batteries import repeated_items
 from smstudy.scales.equivalence import (
     CANNOT_TELL,
+    FEW,
     HIDEABLE,
     LEVEL,
     NOT_SUPPORTED,
@@ -22,13 +26,14 @@ from smstudy.scales.equivalence import (
     SUPPORTED,
     Judged,
     estimation_of,
+    hidden_in,
     judge_steps,
     limits_for,
 )
-from smstudy.scales.measurement import Factors, Measured, measured
+from smstudy.scales.measurement import Factors, Measured, UnusableError, measured
 from smstudy.scales.occasions import Estimator, Occasions, by_groups, by_waves, counted, words_of
 from smstudy.scales.scoring import scales_of
-from smstudy.survey.dataset import Data, Survey, labels_of, privacy_of
+from smstudy.survey.dataset import Data, Survey, frame_of, labels_of, privacy_of
 
 ESTIMATORS: dict[str, str] = {
     "MLR": "robust maximum likelihood (MLR), complete answers",
@@ -37,6 +42,7 @@ ESTIMATORS: dict[str, str] = {
     "WLSMV": "weighted least squares for ordinal answers (WLSMV), complete answers; identification as Wu & Estabrook "
     "(2016, Psychometrika 81, 1014-1045)",
 }
+LINKED = "both waves of a person in one model by robust maximum likelihood (FIML)"
 ALLOWED, NOT_ALLOWED = "allowed", "not allowed"
 SMALL = rules.EFFECT.cuts[0]
 NEEDED = ("configural", "threshold", "metric", "scalar")
@@ -104,11 +110,11 @@ class Invariance(Result):
     Attributes
     ----------
     estimator : str
-        How models were fitted.
+        How models were fitted: "FIML" where one model holds both waves, whatever was asked for.
     where : str
         What was compared, in words: "in all groups", "in both waves".
     gates : mapping of str to Gate
-        For every scale, whether its means may be compared.
+        For every scale, whether its means may be compared; scales tested together share a verdict.
     n, n_dropped, n_groups : int
         Respondents used for the scale that most answered, left out because of missing answers, and groups. Where few
         are in one of two waves only, n is the sum of the respondents of both.
@@ -142,7 +148,8 @@ class Invariance(Result):
     def drawn(self) -> pd.DataFrame:
         """The rows by the name of their scale, where there are several, and step."""
         drawn = super().drawn()
-        scales = [f"{self.labels.get(name, name)}: " if len(self.gates) > 1 else "" for name in drawn["scale"]]
+        several = drawn["scale"].nunique() > 1
+        scales = [f"{self.labels.get(name, name)}: " if several else "" for name in drawn["scale"]]
         return drawn.assign(term=[scale + step for scale, step in zip(scales, drawn["step"], strict=True)])
 
     def alt_text(self) -> str:
@@ -177,12 +184,14 @@ def invariance(
         Variable that names the group of each respondent: of a survey one of kind unit or category.
     person : str
         Variable that is the same for a person in both waves. Where enough people are in both, one model holds both
-        waves, its errors correlated from wave to wave, fitted to all answers there are. Given without a wave before,
-        the result is empty and says so.
+        waves, its errors correlated from wave to wave, and is fitted by robust full-information maximum likelihood,
+        since some people are in one wave only. Within a wave only those count who answered all items, unless
+        `estimator` is "FIML". Given without a wave before, the result is empty and says so.
     scales : mapping of str to sequence of str, or sequence of str
         Items of each scale; for a survey also names of scales, and if left out all scales of the codebook.
     together : bool
-        One model of all scales with correlated factors, instead of one model for each scale.
+        One model of all scales with correlated factors, instead of one model for each scale; its verdict is that of
+        all of them.
     estimator : {"MLR", "ML", "FIML", "WLSMV"}
         Robust or plain maximum likelihood on complete answers, robust maximum likelihood on all answers, or ordinal
         answers by weighted least squares.
@@ -192,11 +201,12 @@ def invariance(
     Returns
     -------
     Invariance
-        A step is `supported` if CFI falls by no more than .010 and RMSEA grows by less than .015 (with 300 respondents
-        or fewer .005 and .010), `not supported` if CFI falls by more and the difference test says that this is not
-        chance (its level is .05 divided by the number of steps), else nobody can tell. Loadings and intercepts that
-        hold only because groups are too small to show a difference of half a standard deviation in one question:
-        nobody can tell either. `gates` says of each scale whether means may be compared.
+        A step is `supported` if CFI falls by no more than .010 (with 300 respondents or fewer .005) and RMSEA grows by
+        less than .015 (.010), or by more but the difference test does not confirm it (its level is .05 divided by the
+        number of steps); `not supported` if CFI falls by more and the test confirms it; else nobody can tell. Loadings
+        and intercepts that hold only because groups are too small to show a difference in one question of half a
+        standard deviation (of loadings: for each standard deviation of the factor): nobody can tell either. `gates`
+        says of each scale whether means may be compared.
 
     Raises
     ------
@@ -224,42 +234,54 @@ def invariance(
     _check(data, previous, by, person, estimator)
     if previous is None and not by:
         return _no_previous(data, estimator)
-    chosen = _models(data, scales, together)
+    chosen, unusable = _models(data, scales, together)
     if previous is None:
         occasions, findings = by_groups(data, list(chosen.values()), by, estimator)
         title, where = f"by {lower_first(words_of(data, by))}", "in all groups"
     else:
-        pairs = _pairs(chosen, _models(previous, scales, together))
-        occasions, findings = by_waves(data, previous, pairs, person, estimator)
+        pairs, unusable = _pairs(chosen, *_models(previous, scales, together), unusable)
+        chosen = {name: now for name, (now, _) in pairs.items()}
+        occasions, findings = by_waves(data, previous, list(pairs.values()), person, estimator)
         title, where = f"from wave {occasions[0].names[0]} to wave {occasions[0].names[1]}", "in both waves"
     tested, refused = _tested(dict(zip(chosen, occasions, strict=True)), estimator, partial=partial)
     labels = {**labels_of(data), **{name: _words(name, each) for name, each in chosen.items()}}
-    gates = {name: _gate(name, tested.get(name, []), labels, where) for name in chosen}
+    names = [*chosen, *unusable]
+    members = {name: chosen[name].factors if name in chosen else {name: ()} for name in names}
+    gates = _gates(members, tested, labels, where)
+    means = {name: gates[next(iter(members[name]))].verdict for name in names}
     most = max(occasions, key=lambda each: each.n)
     return Invariance(
         title=f"Do the questions mean the same {title}?",
         note=_note(estimator, occasions, tested),
-        findings=(*findings, *_loss(occasions), *refused, *_step_findings(tested, labels)),
+        findings=(
+            *_left_out(chosen, unusable, labels),
+            *findings,
+            *_loss(occasions),
+            *refused,
+            *_step_findings(tested, labels),
+        ),
         labels=labels,
         privacy=privacy_of(data),
-        estimator=estimator,
+        estimator=join_words(_estimators(estimator, occasions)),
         where=where,
         gates=gates,
         n=counted(occasions, _strictest(data, previous)),
         n_dropped=most.n_asked - most.n_answers,
         n_groups=len(most.names),
         rows=pd.concat(
-            [_rows(name, tested.get(name, []), labels, where).assign(means=gates[name].verdict) for name in chosen],
+            [_rows(name, tested.get(name, []), labels, where).assign(means=means[name]) for name in names],
             ignore_index=True,
         ),
     )
 
 
 def _check(data: Data, previous: Survey | None, by: str, person: str, estimator: str) -> None:
-    if estimator not in ESTIMATORS:
-        raise DataError(f'estimator = "{estimator}" is not known. Use one of: {join_words(list(ESTIMATORS), "or")}.')
-    if previous is None and not by and not person:
-        raise DataError('There is no previous wave, and no groups are named. Write by="unit" to compare departments.')
+    frame_of(data)
+    check_choice("estimator", estimator, ESTIMATORS)
+    check_word("by", by, "unit")
+    check_word("person", person, "code")
+    if previous is None and not by and not isinstance(data, Survey):
+        raise DataError('A table holds no waves. Name the column of groups to compare: by="unit".')
     if by and (previous is not None or person):
         raise DataError("Compare either groups (by=) or waves (the survey before), not both at once.")
     if previous is not None and not (isinstance(data, Survey) and isinstance(previous, Survey)):
@@ -287,26 +309,79 @@ def _no_previous(data: Data, estimator: str) -> Invariance:
     )
 
 
-def _models(data: Data, scales: Factors | Sequence[str] | None, together: bool) -> dict[str, Measured]:
-    """What is fitted as one model, by name."""
+def _models(
+    data: Data, scales: Factors | Sequence[str] | None, together: bool
+) -> tuple[dict[str, Measured], dict[str, DataError]]:
+    """What is fitted as one model, by name; of several, those whose answers cannot be used, and why."""
     if not isinstance(data, Survey) and not isinstance(scales, Mapping):
         raise DataError('A table does not say which items belong together. Name them: scales={"trust": ["t1", "t2"]}.')
     if together:
         whole = measured(data, scales)
-        return {", ".join(whole.factors): whole}
+        return {", ".join(whole.factors): whole}, {}
     if isinstance(scales, Mapping):
-        return {name: measured(data, {name: scales[name]}) for name in scales}
-    return {scale.name: measured(data, [scale.name]) for scale in scales_of(data, scales)}
+        asked = {name: {name: members} for name, members in scales.items()}
+    else:
+        asked = {scale.name: [scale.name] for scale in scales_of(data, scales)}
+    models, unusable = {}, {}
+    for name, factors in asked.items():
+        try:
+            models[name] = measured(data, factors)
+        except UnusableError as error:
+            unusable[name] = error
+    if not models:
+        raise next(iter(unusable.values()))
+    return models, unusable
 
 
-def _pairs(now: Mapping[str, Measured], before: Mapping[str, Measured]) -> list[tuple[Measured, Measured]]:
+def _left_out(
+    models: Mapping[str, Measured], unusable: Mapping[str, DataError], labels: Mapping[str, str]
+) -> list[Finding]:
+    """Say of each model which items nobody differs in, and of the others why they cannot be tested."""
+    told = [
+        replace(finding, text=f"{_words(name, each)}: {lower_first(finding.text)}")
+        for name, each in models.items()
+        for finding in each.findings
+    ]
+    return [*told, *(_refused(labels.get(name, name), error) for name, error in unusable.items())]
+
+
+def _refused(label: str, error: Exception) -> Finding:
+    told = str(error)
+    text = told if told.startswith(f"{label}: ") else f"{label}: {told}"
+    return Finding(name="scale_refused", text=text, severity="serious")
+
+
+def _pairs(
+    now: Mapping[str, Measured],
+    before: Mapping[str, Measured],
+    unusable_before: Mapping[str, DataError],
+    unusable_now: Mapping[str, DataError],
+) -> tuple[dict[str, tuple[Measured, Measured]], dict[str, DataError]]:
+    """Each model in both waves; those whose answers cannot be used in one of them, and why."""
+    pairs, refused = {}, {**unusable_before, **unusable_now}
     for name, each in now.items():
-        if name not in before or before[name].names != each.names:
+        if name in unusable_before:
+            continue
+        if name not in before or {*before[name].names, *before[name].constant} != {*each.names, *each.constant}:
             raise DataError(
                 f'Scale "{name}" has other items in the previous wave, so the two cannot be compared. Name the items '
                 "both waves have: scales={...}."
             )
-    return [(each, before[name]) for name, each in now.items()]
+        try:
+            pairs[name] = _alike(each, before[name])
+        except UnusableError as error:
+            refused[name] = error
+    if not pairs:
+        raise next(iter(refused.values()))
+    return pairs, refused
+
+
+def _alike(now: Measured, before: Measured) -> tuple[Measured, Measured]:
+    """Both waves without what nobody differs in in one of them."""
+    return (
+        now.without([name for name in before.constant if name in now.names]),
+        before.without([name for name in now.constant if name in before.names]),
+    )
 
 
 def _words(name: str, model: Measured) -> str:
@@ -322,12 +397,12 @@ def _tested(
     for name, occasions in models.items():
         try:
             _refuse_two(occasions)
+            _refuse_repeated(occasions)
             tested[name] = judge_steps(estimation_of(occasions, estimator), partial=partial)
         except (DataError, EstimationError) as error:
             if len(models) == 1:
                 raise
-            text = f"{_words(name, occasions.measured)}: {error}"
-            refused.append(Finding(name="scale_refused", text=text, severity="serious"))
+            refused.append(_refused(_words(name, occasions.measured), error))
     return tested, tuple(refused)
 
 
@@ -337,6 +412,12 @@ def _refuse_two(occasions: Occasions) -> None:
             "A scale of two items cannot be tested alone: nothing is left to judge. Add an item, or test scales "
             "together=True."
         )
+
+
+def _refuse_repeated(occasions: Occasions) -> None:
+    repeated = repeated_items(np.concatenate(occasions.answers), occasions.measured.names)
+    if repeated:
+        raise EstimationError(repeated)
 
 
 def _rows(name: str, tested: Sequence[Judged], labels: Mapping[str, str], where: str) -> pd.DataFrame:
@@ -390,16 +471,34 @@ def _reading(tested: Judged, where: str) -> str:
     return words if not tested.free_from else f"Of the other questions: {lower_first(words)}"
 
 
-def _gate(name: str, tested: Sequence[Judged], labels: Mapping[str, str], where: str) -> Gate:
-    """The verdict on means: all steps up to equal intercepts must hold, each as it ended."""
-    label = labels.get(name, name)
+def _gates(
+    members: Mapping[str, Mapping[str, Sequence[str]]],
+    tested: Mapping[str, Sequence[Judged]],
+    labels: Mapping[str, str],
+    where: str,
+) -> dict[str, Gate]:
+    """The gate of every scale; those of one model share its steps."""
+    return {
+        scale: _gate(scale, scales, tested.get(name, []), labels, where)
+        for name, scales in members.items()
+        for scale in scales
+    }
+
+
+def _gate(name: str, scales: Factors, tested: Sequence[Judged], labels: Mapping[str, str], where: str) -> Gate:
+    """The verdict on means: all steps up to equal intercepts must hold, each as it ended.
+
+    Scales of one model share its verdict: where one of them fails, nothing was tested of the others alone.
+    """
+    others = [labels.get(scale, scale) for scale in scales if scale != name]
+    label = labels.get(name, name) + (f" (tested together with {join_words(others)})" if others else "")
     steps = [each for each in tested if each.step in NEEDED and not _saturated(each)]
     last = {each.step: each for each in steps}
     failed = [each for each in steps if each.verdict == NOT_SUPPORTED and each.step != "configural"]
     unsure = [each for each in last.values() if each.verdict not in (SUPPORTED, PARTLY)]
     if failed:
         text = f"{label}: means cannot be compared, because {WHY[failed[0].step]} ({failed[0].reason})."
-        return Gate(scale=name, verdict=NOT_ALLOWED, text=f"{text}{_remedy(last, unsure, labels)}")
+        return Gate(scale=name, verdict=NOT_ALLOWED, text=f"{text}{_remedy(last, unsure, labels, scales[name])}")
     if unsure or not tested:
         told = unsure[0].reason if unsure else "The steps could not be tested."
         text = f"{label}: nobody can tell whether means can be compared. {told.rstrip('.')}."
@@ -408,12 +507,17 @@ def _gate(name: str, tested: Sequence[Judged], labels: Mapping[str, str], where:
     return Gate(scale=name, verdict=ALLOWED, text=text)
 
 
-def _remedy(last: Mapping[str, Judged], unsure: Sequence[Judged], labels: Mapping[str, str]) -> str:
+def _remedy(
+    last: Mapping[str, Judged], unsure: Sequence[Judged], labels: Mapping[str, str], members: Sequence[str]
+) -> str:
     """What a search found that could be compared instead of the whole score."""
     scalar = last.get("scalar")
     if scalar is None or not scalar.free_from or scalar.verdict in (NOT_SUPPORTED, NOT_TESTED):
         return ""
-    items = _named(scalar.free_from, labels)
+    mine = [item for item in scalar.free_from if item in members]
+    if not mine:
+        return " The questions that differ belong to other scales: test this one alone."
+    items = _named(mine, labels)
     if unsure:
         return f" Whether those of a score without {items} can be, nobody can tell."
     return f" Those of a score without {items} can be; a search found this, so confirm it in the next wave."
@@ -450,15 +554,21 @@ def _step_findings(tested: Mapping[str, Sequence[Judged]], labels: Mapping[str, 
             )
             found.append(Finding(name="partial_invariance", text=text))
         found += _outstanding(steps, label, labels)
-        small = [each for each in steps if each.verdict == CANNOT_TELL and each.detectable > HIDEABLE]
-        if small:
-            text = (
-                f"{label}: groups are small. They can hide that one question is answered up to "
-                f"{apa.number(max(each.detectable for each in small))} standard deviations higher in one group "
-                "(found with a probability of 80 % only if it is larger)."
-            )
-            found.append(Finding(name="small_groups", text=text))
+        found += _small_groups(steps, label)
     return found
+
+
+def _small_groups(steps: Sequence[Judged], label: str) -> list[Finding]:
+    """What groups of this size can hide, of each step in its own words."""
+    small = {each.step: each.detectable for each in steps if each.verdict == CANNOT_TELL}
+    hidden = [hidden_in(step, size) for step, size in small.items() if size > HIDEABLE]
+    if not hidden:
+        return []
+    text = (
+        f"{label}: groups are small. They can hide {join_words(hidden)}; smaller differences are found with a "
+        "probability of less than 80 %."
+    )
+    return [Finding(name="small_groups", text=text)]
 
 
 def _outstanding(steps: Sequence[Judged], label: str, labels: Mapping[str, str]) -> list[Finding]:
@@ -486,18 +596,36 @@ def _named(items: Iterable[str], labels: Mapping[str, str]) -> str:
 
 
 def _note(estimator: str, occasions: Sequence[Occasions], tested: Mapping[str, Sequence[Judged]]) -> str:
-    linked = any(each.together is not None for each in occasions)
-    how = "robust maximum likelihood, both waves of a person in one model (FIML)" if linked else ESTIMATORS[estimator]
-    drop, rise = (apa.bounded(abs(rule.cuts[0]), 3) for rule in limits_for(min(each.n for each in occasions)))
-    exact = " The change of chi² is tested for itself; it is not the difference of two values shown." * (
-        estimator != "ML"
-    )
+    exact = " The change of chi² is tested for itself; it is not the difference of two values shown."
+    scaled = exact if _estimators(estimator, occasions) != ["ML"] else ""
     return (
-        f"Each step holds more equal than the one above. A step holds if CFI falls by no more than {drop} and RMSEA "
-        f"grows by less than {rise} ({rules.CFI_CHANGE.source}); it fails if CFI falls by more and p of the change is "
-        f"below {apa.bounded(LEVEL)} divided by the number of changes tested. These limits are conventions. "
-        f"By {how}.{exact}{_few_answers(estimator, tested)}"
+        "Each step holds more equal than the one above. A step holds if CFI falls by no more than its limit and RMSEA "
+        f"grows by less than its own, or by more but p of the change is not below {apa.bounded(LEVEL)} divided by the "
+        "number of changes tested: with few degrees of freedom RMSEA grows that much by chance. It fails if CFI falls "
+        f"by more and p is below; else nobody can tell. Limits: {_limits([each.n for each in occasions])} "
+        f"({rules.CFI_CHANGE.source}); they are conventions. By {_how(estimator, occasions)}.{scaled}"
+        f"{_few_answers(estimator, tested)}"
     )
+
+
+def _limits(sizes: Sequence[int]) -> str:
+    """The limits in use: of scales with many respondents, with few, or both."""
+    told = {n > FEW: " and ".join(apa.bounded(abs(rule.cuts[0]), 3) for rule in limits_for(n)) for n in sizes}
+    if len(told) == 1:
+        return told.popitem()[1]
+    return f"{told[True]}, of scales with {FEW} respondents or fewer {told[False]}"
+
+
+def _estimators(estimator: str, occasions: Sequence[Occasions]) -> list[str]:
+    """How models were fitted; linked waves are fitted by FIML whatever was asked for."""
+    return list(dict.fromkeys("FIML" if each.together is not None else estimator for each in occasions))
+
+
+def _how(estimator: str, occasions: Sequence[Occasions]) -> str:
+    linked = [each.together is not None for each in occasions]
+    within = "all answers there are" if estimator == "FIML" else "people who answered everything in a wave"
+    told = ([] if all(linked) else [ESTIMATORS[estimator]]) + ([f"{LINKED}, {within}"] if any(linked) else [])
+    return "; where enough people are in both waves, ".join(told)
 
 
 def _few_answers(estimator: str, tested: Mapping[str, Sequence[Judged]]) -> str:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from smstudy.display.prose import join_words
-from smstudy.errors import CodebookError, DataError, did_you_mean
+from smstudy.errors import DataError, EstimationError, did_you_mean
 from smstudy.privacy import Privacy
-from smstudy.scales.batteries import refuse_missing_codes, refuse_text, thin_answers
+from smstudy.result import Finding
+from smstudy.scales.batteries import few_rows, refuse_missing_codes, refuse_text, repeated_items, thin_answers
 from smstudy.scales.scoring import items_of, scales_of
 from smstudy.survey.codebook import Scale
-from smstudy.survey.dataset import Data, Survey, privacy_of
+from smstudy.survey.dataset import Data, Survey, frame_of, privacy_of
 
 Factors = Mapping[str, Sequence[str]]
 
@@ -36,6 +37,8 @@ class Measured:
         Words for items and factors.
     privacy : Privacy
         The policy.
+    constant : tuple of str
+        Items that everybody answered alike; they are left out of answers and factors.
     """
 
     answers: pd.DataFrame = field(repr=False)
@@ -43,11 +46,51 @@ class Measured:
     turned: tuple[str, ...]
     labels: Mapping[str, str]
     privacy: Privacy
+    constant: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
         """Items, in the order of the factors."""
         return tuple(self.answers.columns)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Say which items are left out because nobody differs in them."""
+        if not self.constant:
+            return ()
+        words = join_words([f'"{self.labels.get(name, name)}"' for name in self.constant])
+        text = (
+            f"Left out, because everybody gave the same answer: {words}. An item in which nobody differs goes with "
+            "nothing, so all numbers here are of the other items. Check the export; if the answers are right, read "
+            "its wording."
+        )
+        return (Finding(name="constant_items", text=text, severity="serious"),)
+
+    def without(self, items: Sequence[str]) -> Measured:
+        """The same without some items.
+
+        Raises
+        ------
+        UnusableError
+            If a factor keeps fewer than two.
+        """
+        gone = set(items)
+        factors = {name: tuple(each for each in members if each not in gone) for name, members in self.factors.items()}
+        for name, members in factors.items():
+            if len(members) < 2:
+                same = join_words([self.labels.get(each, each) for each in self.factors[name] if each in gone])
+                raise UnusableError(
+                    f"{self.labels.get(name, name)}: everybody gave the same answer to {same}, so fewer than two items "
+                    "are left in which people differ. Leave this scale out."
+                )
+        kept = [name for name in self.names if name not in gone]
+        return replace(
+            self,
+            answers=self.answers[kept],
+            factors=factors,
+            turned=tuple(each for each in self.turned if each not in gone),
+            constant=(*self.constant, *(each for each in self.names if each in gone)),
+        )
 
     def complete(self) -> NDArray[np.float64]:
         """The answers of those who answered every item.
@@ -67,6 +110,40 @@ class Measured:
         return kept
 
 
+def refuse_untestable(items: Measured, n_parameters: int, *, gaps: bool) -> None:
+    """Refuse fewer respondents than a model has parameters, and items that repeat each other.
+
+    Parameters
+    ----------
+    items : Measured
+        Items of the model.
+    n_parameters : int
+        Parameters of the model but for free means.
+    gaps : bool
+        Whether the model uses respondents who did not answer all items.
+
+    Raises
+    ------
+    EstimationError
+        With both numbers, or the names of the items.
+    """
+    values = items.answers.to_numpy(float)
+    used = ~np.isnan(values).all(axis=1) if gaps else ~np.isnan(values).any(axis=1)
+    if used.sum() < n_parameters:
+        why = "one for each parameter of the model"
+        answered = "any of the" if gaps else "all"
+        raise EstimationError(
+            few_rows(int(used.sum()), len(items.names), n_parameters, why, items.privacy, answered=answered)
+        )
+    repeated = repeated_items(values, items.names)
+    if repeated:
+        raise EstimationError(f"No model can tell what these items measure apart: {repeated}")
+
+
+class UnusableError(DataError):
+    """The answers to some items cannot be used; other items may be."""
+
+
 def measured(items: Data, factors: Factors | Sequence[str] | None = None) -> Measured:
     """Take the items of factors from a frame, or of scales from a survey, whose codebook says what to turn round.
 
@@ -79,11 +156,13 @@ def measured(items: Data, factors: Factors | Sequence[str] | None = None) -> Mea
 
     Raises
     ------
-    DataError, CodebookError
+    DataError
         If a factor has fewer than two items; an item or a scale is not there, holds text or no answers, or stands in
         two scales without being named in both on purpose; or fewer respondents answered an item, or two items, than
-        the policy shows, or nobody answered both.
+        the policy shows, or nobody answered both; or everybody gave the same answer to so many items of a factor that
+        fewer than two are left. Fewer such items are left out, and `findings` names them.
     """
+    frame = frame_of(items)
     if isinstance(factors, str) and "=~" in factors:
         raise DataError(
             'Factors are not written as in lavaan but as a mapping from names to items: factors={"N": ["N1", "N2"]}.'
@@ -94,13 +173,14 @@ def measured(items: Data, factors: Factors | Sequence[str] | None = None) -> Mea
         answers, labels = _from_survey(items, chosen), _labels(items, turned)
     elif isinstance(factors, Mapping):
         chosen, turned, labels = _named(factors), (), {}
-        answers = _from_frame(items, chosen)
+        answers = _from_frame(frame, chosen)
         refuse_missing_codes(answers, "The items")
     else:
         raise DataError('A table does not say which items belong together. Name them: factors={"trust": ["t1", "t2"]}.')
     policy = privacy_of(items)
     _refuse_empty(answers, policy)
-    return Measured(answers=answers, factors=chosen, turned=turned, labels=labels, privacy=policy)
+    taken = Measured(answers=answers, factors=chosen, turned=turned, labels=labels, privacy=policy)
+    return taken.without([name for name in answers if answers[name].nunique() == 1])
 
 
 def _named(factors: Factors) -> dict[str, tuple[str, ...]]:
@@ -108,7 +188,7 @@ def _named(factors: Factors) -> dict[str, tuple[str, ...]]:
         raise DataError("There is no factor. Name at least one with its items.")
     chosen = {}
     for name, members in factors.items():
-        if isinstance(members, str):
+        if isinstance(members, str) or not isinstance(members, Iterable):
             raise DataError(f'Factor "{name}": give a list of items, such as ["{members}"].')
         chosen[str(name)] = tuple(str(member) for member in members)
         if len(set(chosen[str(name)])) < len(chosen[str(name)]):
@@ -130,7 +210,7 @@ def _scales(survey: Survey, names: Sequence[str] | str | None) -> dict[str, tupl
     where = pd.Series([item for members in chosen.values() for item in members]).value_counts()
     twice = sorted(where.index[where > 1])
     if twice:
-        raise CodebookError(
+        raise DataError(
             f"{join_words(twice)} belongs to two of the scales, so they cannot be told apart. Name the scales that go "
             "together, or say on purpose which items measure what: factors={...}."
         )
@@ -170,18 +250,15 @@ def _labels(survey: Survey, turned: Sequence[str]) -> dict[str, str]:
 def _refuse_empty(answers: pd.DataFrame, policy: Privacy) -> None:
     empty = [name for name in answers if answers[name].isna().all()]
     if empty:
-        raise DataError(f"Nobody answered {join_words(empty)}. Check the export, or leave it out.")
+        raise UnusableError(f"Nobody answered {join_words(empty)}. Check the export, or leave it out.")
     thin = thin_answers(answers.to_numpy(float), list(answers), policy)
     if thin:
-        raise DataError(thin)
+        raise UnusableError(thin)
     known = answers.notna().to_numpy(float)
     apart = np.argwhere(np.triu(known.T @ known == 0))
     if len(apart):
         one, other = (answers.columns[place] for place in apart[0])
-        raise DataError(
+        raise UnusableError(
             f"Nobody answered both {one} and {other}, so nothing tells how they go together. Leave one of them out, "
             "or put them into models of their own."
         )
-    constant = [name for name in answers if answers[name].nunique() == 1]
-    if constant:
-        raise DataError(f"Everybody gave the same answer to {join_words(constant)}. Leave it out.")

@@ -23,20 +23,22 @@ from smstudy.inference.factor_models.method_factors import (
     method_factor,
     partial_correlation,
 )
-from smstudy.inference.factor_models.normal_theory import fit_mlr
+from smstudy.inference.factor_models.normal_theory import fit_mlr, n_counted
 from smstudy.inference.factor_models.structures import Structure, measurement_model
+from smstudy.inference.multiplicity import holm
 from smstudy.inference.psychometrics.consistency import Floats, correlation_interval
 from smstudy.inference.psychometrics.discriminant import pairs_of, pairwise_correlations
 from smstudy.result import Finding, Result
-from smstudy.scales.measurement import Factors, Measured, measured
+from smstudy.scales.arguments import check_word
+from smstudy.scales.measurement import Factors, Measured, measured, refuse_untestable
 from smstudy.scales.scoring import scales_of
 from smstudy.scales.validities import has_gaps, scales_to_compare
 from smstudy.survey.dataset import Data, Survey, frame_of
 
 LEVEL = 0.05
 LEAST_TURNED = 3
-SIGN, UNKNOWN, UNTESTED = "a sign of it", "cannot tell", "not tested"
-NUMBERS = ("statistic", "df", "p_value", "method_share", "difference")
+SIGN, SLIGHT, UNKNOWN, UNTESTED = "a sign of it", "a slight sign", "cannot tell", "not tested"
+NUMBERS = ("statistic", "df", "p_value", "p_adjusted", "method_share", "difference")
 UNMEASURED = "Unmeasured method factor"
 WORDING = "Method factor of items worded the other way"
 EQUAL, UNEQUAL = "Marker: same effect on all items", "Marker: different effects on items"
@@ -46,6 +48,9 @@ NO_SOLUTION = (
     "The model with this factor has no proper solution: the answers cannot tell it from what the scales share."
 )
 PROVES_NOTHING = "That proves nothing: method variance can hide in what the scales share."
+NO_GAIN = "Fit gains no more than chance gives."
+NO_BIAS = "Correlations of factors stay the same within chance."
+NEGLIGIBLE = rules.STANDARDIZED.cuts[0]
 MARKER = "(marker)"
 Row = dict[str, object]
 Chosen = Factors | Sequence[str] | None
@@ -60,7 +65,8 @@ class CommonMethod(Result):
     n : int
         Respondents with any answer.
     verdict : str
-        "a sign of it" if any check gives one, else "cannot tell": no check can show that there is none.
+        "a sign of it" if any check gives one, "a slight sign" if none gives more than that, else "cannot tell": no
+        check can show that there is none.
     rows : DataFrame
         One row per check.
     """
@@ -96,7 +102,9 @@ def common_method(data: Data, scales: Chosen = None, *, marker: str | None = Non
     Returns
     -------
     CommonMethod
-        Verdict of each check: a sign of it, cannot tell, or not tested. None says that there is no method variance.
+        Verdict of each check: a sign of it (p below .05 after Holm's correction for the tests there are), a slight sign
+        (the same, but correlations change by less than .10), cannot tell, or not tested. None says that there is no
+        method variance.
 
     Raises
     ------
@@ -120,21 +128,26 @@ def common_method(data: Data, scales: Chosen = None, *, marker: str | None = Non
     >>> common_method(answers, {"one": list("abc"), "two": list("def")}).verdict
     'cannot tell'
     """
+    frame_of(data)
+    if marker is not None:
+        check_word("marker", marker, "weather")
     items = scales_to_compare(data, _without_marker(data, scales, marker))
     members = _marker_items(data, items, scales, marker)
-    base = _fit(items)(measurement_model(items.names, items.factors))
-    rows = pd.DataFrame(
+    structure = measurement_model(items.names, items.factors)
+    refuse_untestable(items, n_counted(structure), gaps=has_gaps(items))
+    base = _fit(items)(structure)
+    rows = _corrected(
         [
             _unmeasured(items, base, items.names, UNMEASURED),
             _worded(items, base),
             *_marker_rows(data, items, members),
         ]
     )
-    verdict = SIGN if (rows["verdict"] == SIGN).any() else UNKNOWN
+    verdict = next((word for word in (SIGN, SLIGHT) if (rows["verdict"] == word).any()), UNKNOWN)
     return CommonMethod(
         title="Did the way of asking make answers alike?",
         note=_note(has_gaps(items)),
-        findings=(_harman(items), *_limits(verdict)),
+        findings=(*items.findings, _harman(items), *_limits(verdict)),
         labels=items.labels,
         privacy=items.privacy,
         n=base.n,
@@ -197,18 +210,32 @@ def _unmeasured(items: Measured, base: Fitted, members: Sequence[str], check: st
         return _row(check, UNKNOWN, f"{NO_SOLUTION} {PROVES_NOTHING}")
     if found.test is None:
         return _row(check, UNKNOWN, f"Such a factor would take no variance at all. {PROVES_NOTHING}", method_share=0.0)
-    numbers = {**_numbers(found.test), "method_share": found.share, "difference": found.shift}
-    if found.test.p_value >= LEVEL:
-        return _row(check, UNKNOWN, f"Fit gains no more than chance gives. {PROVES_NOTHING}", **numbers)
-    return _row(check, SIGN, _told(found), **numbers)
+    return _row(check, _sign(found.shift), _told(found), method_share=found.share, **_numbers(found.test, found.shift))
+
+
+def _sign(shift: float) -> str:
+    """How much a check says if it is more than chance: by the largest change of a correlation."""
+    return SLIGHT if shift < NEGLIGIBLE else SIGN
+
+
+def _moved(shift: float) -> str:
+    return f"correlations of factors change by up to {apa.bounded(shift)} ({rules.STANDARDIZED.read(shift)})"
 
 
 def _told(found: MethodFactor | Marker) -> str:
-    size = rules.STANDARDIZED.read(found.shift)
     return (
-        f"It takes {apa.share(found.share)} of the variance; correlations of factors change by up to "
-        f"{apa.bounded(found.shift)} ({size}). It may be the method, or something the scales really share."
+        f"It takes {apa.share(found.share)} of the variance; {_moved(found.shift)}. It may be the method, or something "
+        "the scales really share."
     )
+
+
+def _corrected(rows: Sequence[Row]) -> pd.DataFrame:
+    """Take back what is no more than chance once p is corrected for all tests there are."""
+    table = pd.DataFrame(rows)
+    table["p_adjusted"] = holm(table["p_value"].to_numpy(float))
+    chance = table["p_adjusted"] >= LEVEL
+    reasons = table["check"].map(lambda check: f"{NO_BIAS if check == RESTRICTED else NO_GAIN} {PROVES_NOTHING}")
+    return table.assign(verdict=table["verdict"].mask(chance, UNKNOWN), reason=table["reason"].mask(chance, reasons))
 
 
 def _worded(items: Measured, base: Fitted) -> Row:
@@ -223,25 +250,23 @@ def _marker_rows(data: Data, items: Measured, marker: tuple[str, ...]) -> list[R
         return [_row("Marker", UNTESTED, NO_MARKER)]
     with_marker = {**items.factors, MARKER: (*marker, items.names[0]) if len(marker) == 1 else marker}
     every = measured(data, with_marker)
+    marker = tuple(item for item in marker if item in every.names)
     try:
         found = marker_models(every.names, items.factors, marker, _fit(every), LEVEL)
     except EstimationError as error:
         return [_row("Marker", UNKNOWN, f"Its models cannot be estimated. {error}"), _partial_row(every, items, marker)]
-    biased = found.restricted.p_value < LEVEL
-    reason = _told(found) if biased else f"Correlations of factors stay the same within chance. {PROVES_NOTHING}"
-    sizes = {"method_share": found.share, "difference": found.shift}
+    sign = _sign(found.shift)
+    shows = (
+        "What the marker measures shows in the items of the scales: the method, unless it is its content. With it "
+        f"{_moved(found.shift)}."
+    )
+    restricted = _numbers(found.restricted, found.shift)
     return [
-        _row(EQUAL, *_gain(found.equal), **_numbers(found.equal)),
-        _row(UNEQUAL, *_gain(found.unequal), **_numbers(found.unequal)),
-        _row(RESTRICTED, SIGN if biased else UNKNOWN, reason, **_numbers(found.restricted), **sizes),
+        _row(EQUAL, sign, shows, **_numbers(found.equal)),
+        _row(UNEQUAL, sign, shows, **_numbers(found.unequal)),
+        _row(RESTRICTED, sign, _told(found), method_share=found.share, **restricted),
         _partial_row(every, items, marker),
     ]
-
-
-def _gain(test: Difference) -> tuple[str, str]:
-    if test.p_value < LEVEL:
-        return SIGN, "What the marker measures shows in the items of the scales: the method, unless it is its content."
-    return UNKNOWN, f"Fit gains no more than chance gives. {PROVES_NOTHING}"
 
 
 def _partial_row(every: Measured, items: Measured, marker: Sequence[str]) -> Row:
@@ -266,7 +291,8 @@ def _partial_row(every: Measured, items: Measured, marker: Sequence[str]) -> Row
         f"All scales share at least {apa.bounded(least)} with the marker. Without it {lost} of "
         f"{int(_clear(between, len(table) - 2).sum())} clear correlations of scores are no longer clear."
     )
-    return _row(PARTIAL, SIGN, text, difference=float(np.abs(adjusted - between).max()))
+    shift = float(np.abs(adjusted - between).max())
+    return _row(PARTIAL, _sign(shift), text, difference=shift)
 
 
 def _clear(correlations: Floats, df: int) -> np.ndarray:
@@ -280,8 +306,8 @@ def _row(check: str, verdict: str, reason: str, **numbers: float) -> Row:
     return {"check": check, **dict.fromkeys(NUMBERS, np.nan), **numbers, "verdict": verdict, "reason": reason}
 
 
-def _numbers(test: Difference) -> dict[str, float]:
-    return {"statistic": test.statistic, "df": test.df, "p_value": test.p_value}
+def _numbers(test: Difference, shift: float = np.nan) -> dict[str, float]:
+    return {"statistic": test.statistic, "df": test.df, "p_value": test.p_value, "difference": shift}
 
 
 def _harman(items: Measured) -> Finding:
@@ -298,8 +324,8 @@ def _limits(verdict: str) -> tuple[Finding, ...]:
     if verdict == SIGN:
         return ()
     text = (
-        "No check gives a sign of method variance. None can show that there is none: plan for it, with answers from "
-        "different sources or at different times."
+        f"No check gives {'more than a slight' if verdict == SLIGHT else 'a'} sign of method variance. None can show "
+        "that there is none: plan for it, with answers from different sources or at different times."
     )
     return (Finding(name="not_ruled_out", text=text, severity="info"),)
 
@@ -310,6 +336,7 @@ def _note(gaps: bool) -> str:
         f"Factor models ({handled}); statistic: scaled difference of chi-squared (Satorra & Bentler, 2001) "
         "to the model without the effect, p of a single variance halved because it cannot be negative. Method factors "
         "have the same unstandardized loading on all their items, reversed ones turned round, and correlate with no "
-        "other factor. Change: largest change of a correlation. A sign needs p below .05 and may still be something "
-        "else. Marker: Williams, Hartman & Cavazotte (2010); Lindell & Whitney (2001)."
+        "other factor. Change: largest change of a correlation. A sign needs p below .05, corrected for all tests here "
+        f"(Holm 1979), and may still be something else; slight: no correlation changes by {apa.bounded(NEGLIGIBLE)} or "
+        "more. Marker: Williams, Hartman & Cavazotte (2010); Lindell & Whitney (2001)."
     )

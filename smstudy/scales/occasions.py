@@ -44,6 +44,8 @@ class Occasions:
         Respondents of these groups, answers missing or not.
     n_linked : int
         People known to be in both waves.
+    kind : {"group", "wave"}
+        What the occasions are.
     """
 
     measured: Measured
@@ -52,6 +54,12 @@ class Occasions:
     together: Floats | None = field(default=None, repr=False)
     n_asked: int = 0
     n_linked: int = 0
+    kind: Literal["group", "wave"] = "group"
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The occasions in words, for messages."""
+        return tuple(f'{self.kind} "{name}"' for name in self.names)
 
     @property
     def n(self) -> int:
@@ -179,7 +187,8 @@ def _wave(now: Measured, before: Measured, names: tuple[str, str], estimator: Es
                 f"Wave {name} has fewer than the {least} respondents that this model needs. Name fewer scales, or "
                 "collect more answers."
             )
-    return Occasions(measured=now, names=names, answers=answers, n_asked=len(before.answers) + len(now.answers))
+    n_asked = len(before.answers) + len(now.answers)
+    return Occasions(measured=now, names=names, answers=answers, n_asked=n_asked, kind="wave")
 
 
 def _people(codes: pd.Series) -> pd.Series:

@@ -23,11 +23,10 @@ from smstudy.inference.psychometrics.polychoric import (
     polychorics,
 )
 from smstudy.result import Finding
-from smstudy.scales.batteries import HANDLING, Battery, Missing, battery_of, correlations_of
+from smstudy.scales.arguments import check_number_of_factors, check_resamples, check_seed
+from smstudy.scales.batteries import HANDLING, Battery, Missing, battery_of, correlations_of, repeated_items
 from smstudy.scales.reliability import ITEM_REST, Reliability, battery_findings, item_rows, with_column
 from smstudy.survey.dataset import Data
-
-LEAST_BOOT = 100
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -96,9 +95,10 @@ def omega_hierarchical(
     Zinbarg, Revelle, Yovel & Li (2005), Psychometrika 70, 123-133. Agrees with R psych::omega, and, confirmed, with
     semTools::compRelSEM(higher = , obs.var = FALSE) (tests/reference/omegas.R).
     """
+    check_number_of_factors(n_factors)
+    check_resamples(n_boot)
+    check_seed(seed)
     battery = battery_of(items, scale, conf_level, "listwise")
-    if dimensions is None and not (n_boot >= LEAST_BOOT and float(n_boot).is_integer()):
-        raise DataError(f"n_boot = {n_boot} is too few for an interval. Use {LEAST_BOOT} resamples or more.")
     parts = None if dimensions is None else _parted(battery, dimensions)
     covariances, pairs = pairwise_covariances(battery.answers)
     rows = item_rows(battery, covariances, pairs, conf_level)
@@ -117,6 +117,7 @@ def omega_hierarchical(
         findings=battery_findings(battery, rows),
         labels=battery.labels,
         privacy=battery.privacy,
+        solvable=battery.solvable,
         **fitted,
         omega=found.omega_total,
         general_share=found.general_share,
@@ -283,6 +284,9 @@ def _behind(battery: Battery) -> tuple[OrdinalSample, Polychorics, Floats]:
         found = polychorics(sample)
     except EstimationError as error:
         raise EstimationError(f"{battery.title}: {error}") from None
+    repeated = repeated_items(battery.answers, battery.names)
+    if found.boundary.any() and repeated:
+        raise EstimationError(f"{battery.title}: {repeated}")
     if found.boundary.any():
         first, second = (battery.names[place[found.boundary.argmax()]] for place in found.pairs)
         raise EstimationError(
@@ -328,6 +332,7 @@ def _ordinal_result(
         findings=(*battery_findings(battery, rows), *findings),
         labels=battery.labels,
         privacy=battery.privacy,
+        solvable=battery.solvable,
         **fitted,
         conf_level=conf_level,
         n=battery.n,

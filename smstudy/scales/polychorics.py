@@ -26,16 +26,17 @@ from smstudy.inference.psychometrics.polychoric import (
 )
 from smstudy.privacy import Privacy
 from smstudy.result import Finding, Poolable, Result
+from smstudy.scales.arguments import check_choice, check_level
 from smstudy.scales.batteries import (
     HANDLING,
-    check_level,
+    named_scale,
     refuse_missing_codes,
     refuse_scale_of_table,
     refuse_text,
     thin_answers,
 )
 from smstudy.scales.scoring import items_of
-from smstudy.survey.dataset import Data, Survey, labels_of, privacy_of
+from smstudy.survey.dataset import Data, Survey, frame_of, labels_of, privacy_of
 
 FEW = 100
 NEARLY_NEVER = 1e-4
@@ -205,8 +206,7 @@ def polychoric(
     0.6
     """
     check_level(conf_level)
-    if missing not in USED:
-        raise DataError(f'missing = "{missing}" is not known. Use "pairwise" or "listwise".')
+    check_choice("missing", missing, USED)
     frame = _items(items, scale)
     _refuse_few(frame, missing, privacy_of(items))
     sample = ordinal_codes(frame, missing=missing)
@@ -252,16 +252,14 @@ def _kept_back(rarest: NDArray[np.float64], min_n: int) -> tuple[Finding, ...]:
 
 
 def _items(items: Data, scale: str | None) -> pd.DataFrame:
+    frame = frame_of(items)
     refuse_scale_of_table(items, scale)
-    if not isinstance(items, Survey):
-        if isinstance(items, pd.DataFrame) and items.columns.is_unique:
-            refuse_text(items, "The items")
-            refuse_missing_codes(items, "The items")
-        return items
-    if scale is None:
-        names = join_words([entry.name for entry in items.codebook.scales], "or")
-        raise DataError(f"A survey has several scales. Name one: {names}.")
-    return items_of(items, scale)
+    if isinstance(items, Survey):
+        return items_of(items, named_scale(items, scale))
+    if frame.columns.is_unique:
+        refuse_text(frame, "The items")
+        refuse_missing_codes(frame, "The items")
+    return frame
 
 
 def _refuse_few(frame: pd.DataFrame, missing: Missing, policy: Privacy) -> None:

@@ -27,18 +27,21 @@ from smstudy.inference.psychometrics.consistency import (
 )
 from smstudy.inference.psychometrics.one_factor import fit_one_factor, omega_of, standardized_loadings
 from smstudy.result import Finding, Result
+from smstudy.scales.arguments import check_choice, check_level
 from smstudy.scales.batteries import (
     HANDLING,
     Battery,
+    ContradictionError,
     Missing,
     battery_of,
-    check_level,
     correlations_of,
     refuse_opposed,
+    repeated_items,
 )
 from smstudy.scales.scoring import items_of, scales_of
 from smstudy.survey.codebook import Scale
 from smstudy.survey.dataset import Data, Survey, need_survey
+from smstudy.survey.distributions import without_solvable
 
 Interval = Literal["feldt", "duhachek"]
 
@@ -48,6 +51,7 @@ CLOSE_FIT, POOR_FIT = rules.ONE_FACTOR.cuts[0], rules.ONE_FACTOR.cuts[-1]
 WEAK_ITEM = rules.ITEM_REST.cuts[0]
 ACCEPTABLE = rules.RELIABILITY.cuts[1]
 UNLIKE = 4
+CONTRADICTS = "contradicts itself"
 ITEM_REST = "Item-rest r: correlation with the sum of the other items."
 NUMBERS = ("alpha", "alpha_low", "alpha_high", "omega", "omega_low", "omega_high")
 
@@ -68,6 +72,8 @@ class Reliability(Result):
         Respondents used, items.
     missing : str
         How missing answers are handled.
+    solvable : frozenset of str
+        Items of which few people gave one of few answers: mean and spread would tell how few, and are not shown.
     rows : DataFrame
         One row per item.
     """
@@ -80,13 +86,18 @@ class Reliability(Result):
     n: int
     n_items: int
     missing: str
+    solvable: frozenset[str] = frozenset()
     rows: pd.DataFrame = field(repr=False)
 
-    picture = staticmethod(partial(figures.estimates, value="item_rest"))
+    picture = staticmethod(partial(figures.estimates, value="item_rest", yardsticks=rules.ITEM_REST.cuts))
 
     def tidy(self) -> pd.DataFrame:
         """One row per item; conf_low and conf_high are the interval of the item-rest correlation."""
         return self.rows.copy()
+
+    def shown(self) -> pd.DataFrame:
+        """As `tidy()`, without mean and spread of items whose hidden counts could be solved from them."""
+        return without_solvable(super().shown(), self.solvable, ("mean", "std_dev"))
 
     def glance(self) -> dict[str, int | float | str]:
         """The reliability with its interval."""
@@ -103,7 +114,9 @@ class ReliabilityTable(Result):
     conf_level: float
     rows: pd.DataFrame = field(repr=False)
 
-    picture = staticmethod(partial(figures.estimates, value="alpha", ends=("alpha_low", "alpha_high")))
+    picture = staticmethod(
+        partial(figures.estimates, value="alpha", ends=("alpha_low", "alpha_high"), yardsticks=(ACCEPTABLE,))
+    )
 
     def tidy(self) -> pd.DataFrame:
         """One row per scale; n counts respondents with an answer to at least one item."""
@@ -163,8 +176,7 @@ def cronbach_alpha(
     >>> round(cronbach_alpha(answers).estimate, 3)
     0.93
     """
-    if interval not in get_args(Interval):
-        raise DataError(f'interval = "{interval}" is not known. Use "feldt" or "duhachek".')
+    check_choice("interval", interval, get_args(Interval))
     battery = battery_of(items, scale, conf_level, missing)
     covariances, pairs = pairwise_covariances(battery.answers)
     rows = item_rows(battery, covariances, pairs, conf_level)
@@ -174,6 +186,7 @@ def cronbach_alpha(
         findings=(*battery_findings(battery, rows), *_contradiction(battery, covariances)),
         labels=battery.labels,
         privacy=battery.privacy,
+        solvable=battery.solvable,
         **_alpha(covariances, _respondents_behind(pairs), conf_level, interval),
         conf_level=conf_level,
         n=battery.n,
@@ -227,6 +240,7 @@ def omega_total(items: Data, scale: str | None = None, *, conf_level: float = 0.
         findings=findings,
         labels=battery.labels,
         privacy=battery.privacy,
+        solvable=battery.solvable,
         **fitted,
         conf_level=conf_level,
         n=battery.n,
@@ -319,7 +333,8 @@ def _omega(
     try:
         fitted = fit_one_factor(covariances * (battery.n - 1) / battery.n, battery.n, battery.names)
     except EstimationError as error:
-        raise EstimationError(f"{battery.title}: {error} Cronbach's alpha needs no model.") from None
+        told = repeated_items(battery.answers, battery.names) or error
+        raise EstimationError(f"{battery.title}: {told} Cronbach's alpha needs no model.") from None
     estimate, error = omega_of(fitted)
     width = stats.norm.isf((1 - conf_level) / 2) * error
     ends = {"conf_low": max(estimate - width, 0.0), "conf_high": min(estimate + width, 1.0)}
@@ -353,6 +368,10 @@ def battery_findings(battery: Battery, rows: pd.DataFrame) -> tuple[Finding, ...
     found = []
     few = max(FEW, battery.privacy.min_n)
     weak = rows[~(rows["item_rest"] >= WEAK_ITEM)]
+    repeated = repeated_items(battery.answers, battery.names)
+    if repeated:
+        text = f"{battery.title}: {repeated} What repeats itself makes a scale look more reliable than it is."
+        found.append(Finding(name="repeated_items", text=text, severity="serious"))
     if battery.n_complete < few:
         text = f"{battery.title}: fewer than {few} respondents answered all items, so the numbers are rough."
         found.append(Finding(name="few_respondents", text=text))
@@ -391,8 +410,10 @@ def _judge(data: Survey, scale: Scale, conf_level: float) -> tuple[dict[str, obj
         row["n"] = int(items_of(data, scale.name).notna().any(axis=1).sum())
         alpha = cronbach_alpha(data, scale.name, conf_level=conf_level)
     except DataError as error:
+        verdict = CONTRADICTS if isinstance(error, ContradictionError) else "refused"
         refused = Finding(name="scale_refused", text=str(error), severity="serious")
-        return {**row, "reading": rules.RELIABILITY.read(float("nan")), "verdict": "refused"}, [refused]
+        reading = verdict if verdict == CONTRADICTS else rules.RELIABILITY.read(float("nan"))
+        return {**row, "reading": reading, "verdict": verdict}, [refused]
     row |= {"alpha": alpha.estimate, "alpha_low": alpha.conf_low, "alpha_high": alpha.conf_high}
     findings = list(alpha.findings)
     try:

@@ -16,11 +16,13 @@ from smstudy.errors import DataError, EstimationError, did_you_mean
 from smstudy.inference.psychometrics.intraclass import Repeated, repeated_correlation
 from smstudy.privacy import Privacy
 from smstudy.result import Finding, Result
-from smstudy.scales.batteries import check_level, refuse_missing_codes
+from smstudy.scales.arguments import check_level, check_word
+from smstudy.scales.batteries import numbers_as_text, refuse_missing_codes
 from smstudy.scales.scoring import scales_of, score
 from smstudy.survey.dataset import Data, Survey, frame_of, labels_of, privacy_of
 
 LEAST_LINKED = 10
+MANY_TWICE = 0.5
 NUMBERS = (
     "icc_agreement", "icc_agreement_low", "icc_agreement_high", "icc_consistency", "icc_consistency_low",
     "icc_consistency_high", "difference", "measurement_error", "detectable_change",
@@ -87,7 +89,10 @@ def retest(
     McGraw & Wong (1996), Psychological Methods 1, 30-46; de Vet et al. (2006), J. Clinical Epidemiology 59, 1033-1039.
     Agrees with R psych::ICC (tests/reference/aggregation.R).
     """
+    for wave in (data, previous):
+        frame_of(wave)
     check_level(conf_level)
+    check_word("person", person, "code")
     names = _names(data, previous, scales, person)
     waves = [_scored(previous, names), _scored(data, names)]
     for wave, frame in zip((previous, data), waves, strict=True):
@@ -98,7 +103,7 @@ def retest(
     if len(joined) < least:
         raise DataError(
             f'Fewer than {least} respondents are in both waves by "{person}", so nothing can be said about retest '
-            "reliability. Check that the codes are the same in both files."
+            f"reliability. {_why_apart([frame[person] for frame in waves], person)}"
         )
     judged = [
         _judge(name, joined, [frame[name] for frame in waves], least, conf_level, labels_of(data).get(name, name))
@@ -107,7 +112,10 @@ def retest(
     return Retest(
         title="Test-retest reliability",
         note=_note(conf_level),
-        findings=tuple(finding for _, findings in judged for finding in findings),
+        findings=(
+            *_not_compared(data, previous, scales, person),
+            *(finding for _, findings in judged for finding in findings),
+        ),
         labels=labels_of(data),
         privacy=_stricter(data, previous),
         conf_level=conf_level,
@@ -136,6 +144,41 @@ def _names(data: Data, previous: Data, scales: Sequence[str] | None, person: str
     if missing or not wanted:
         raise DataError(f"No column of numbers in both waves: {', '.join(missing) or 'none is shared'}. Name others.")
     return wanted
+
+
+def _why_apart(codes: Sequence[pd.Series], person: str) -> str:
+    """Why few codes are found in both waves, as far as it can be told."""
+    known = [column.dropna() for column in codes]
+    numeric = [pd.api.types.is_numeric_dtype(column) for column in known]
+    if numeric[0] != numeric[1]:
+        one, other = ("this wave", "the one before") if numeric[1] else ("the one before", "this wave")
+        return (
+            f'"{person}" holds numbers in {one} and text in {other}, so no code is the same in both. Read it alike in '
+            f'both, such as with read_csv(..., dtype={{"{person}": str}}).'
+        )
+    if any(column.duplicated(keep=False).mean() > MANY_TWICE for column in known):
+        return (
+            f'Most codes in "{person}" occur more than once in a wave, so they do not tell who is who. Name a variable '
+            "with a code of its own for everybody."
+        )
+    return "Check that the codes are the same in both files."
+
+
+def _not_compared(data: Data, previous: Data, scales: Sequence[str] | None, person: str) -> tuple[Finding, ...]:
+    """Name columns that both frames have and that hold no numbers in one of them."""
+    if isinstance(data, Survey) or isinstance(previous, Survey) or scales is not None:
+        return ()
+    shared = [name for name in data if name in previous and name != person]
+    frames = (data[shared], previous[shared])
+    text = [str(name) for name in shared if not all(pd.api.types.is_numeric_dtype(frame[name]) for frame in frames)]
+    if not text:
+        return ()
+    stored = {name for frame in frames for name in numbers_as_text(frame)}
+    words = join_words(
+        [f"{name} (numbers stored as text: use pd.to_numeric)" if name in stored else name for name in text]
+    )
+    told = f"Left out, because they hold no numbers in both waves: {words}."
+    return (Finding(name="columns_left_out", text=told),)
 
 
 def _scored(data: Data, names: Sequence[str]) -> pd.DataFrame:

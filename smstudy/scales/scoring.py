@@ -12,6 +12,7 @@ import pandas as pd
 from smstudy.display.prose import join_words, plural
 from smstudy.errors import CodebookError, DataError
 from smstudy.result import Finding, Result
+from smstudy.scales.arguments import check_words
 from smstudy.survey.codebook import Scale, answer_range
 from smstudy.survey.dataset import Survey, need_survey
 
@@ -72,6 +73,8 @@ def scales_of(survey: Survey, names: Sequence[str] | str | None = None) -> tuple
     CodebookError
         If a name is no scale, or the codebook has none.
     """
+    if names is not None:
+        check_words("scales", names)
     names = [names] if isinstance(names, str) else names
     book = survey.codebook
     chosen = book.scales if names is None else tuple(book.scale(name) for name in dict.fromkeys(names))

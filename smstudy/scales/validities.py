@@ -23,12 +23,12 @@ from smstudy.inference.psychometrics.discriminant import (
     resampled_ratios,
 )
 from smstudy.result import Finding, Result
-from smstudy.scales.batteries import battery_of, check_level, refuse_opposed
+from smstudy.scales.arguments import check_level, check_resamples, check_seed
+from smstudy.scales.batteries import battery_of, refuse_opposed
 from smstudy.scales.confirmatory import FactorModel, confirm
 from smstudy.scales.measurement import Factors, Measured, measured
 from smstudy.survey.dataset import Data, Survey
 
-LEAST_BOOT = 100
 MOST_UNDEFINED = 0.05
 UNKNOWN = "cannot tell"
 OF_THE_MODEL = ("poor_fit", "small_sample")
@@ -117,7 +117,9 @@ class Validity(Result):
     conf_level: float
     rows: pd.DataFrame = field(repr=False)
 
-    picture = staticmethod(partial(figures.estimates, value="htmt", ends=("htmt_low", "htmt_high")))
+    picture = staticmethod(
+        partial(figures.estimates, value="htmt", ends=("htmt_low", "htmt_high"), yardsticks=rules.DISCRIMINATION.cuts)
+    )
 
     def tidy(self) -> pd.DataFrame:
         """One row per pair of scales; conf_low and conf_high belong to the correlation of their factors."""
@@ -178,8 +180,10 @@ def validity(
 
     Notes
     -----
-    AVE and CR are of the answers as given, as semTools has them: items that vary more count more. AVE (std.) is the
-    mean of squared standardized loadings, which other programs print. If the factor model cannot be estimated, as in a
+    AVE and CR are of the answers as given, as semTools has them: items that vary more count more. They are what the
+    model implies, as a parameter defined in lavaan would be; with gaps in the answers (FIML) semTools divides AVE by
+    the observed variances instead. AVE (std.) is the mean of squared standardized loadings, which other programs print.
+    If the factor model cannot be estimated, as in a
     Heywood case, AVE, CR and correlations of factors are missing and a finding says why; HTMT stays.
 
     References
@@ -199,14 +203,14 @@ def validity(
     (['two things'], ['items share enough', 'items share enough'])
     """
     check_level(conf_level)
-    if not (n_boot >= LEAST_BOOT and float(n_boot).is_integer()):
-        raise DataError(f"n_boot = {n_boot} is too few for an interval. Use {LEAST_BOOT} resamples or more.")
+    check_resamples(n_boot)
+    check_seed(seed)
     items = scales_to_compare(data, scales, conf_level=conf_level)
     model, refused = _model(data, items)
     pairs = _pair_rows(items, model, conf_level)
     ratios, found = _ratio_rows(items, pairs, conf_level, n_boot, seed)
     rows = pairs.assign(**ratios).assign(verdict=[_verdict(*ends) for ends in _ends(ratios)])
-    findings = (*refused, *_from_model(model), *found)
+    findings = (*items.findings, *refused, *_from_model(model), *found)
     common = {"labels": items.labels, "privacy": items.privacy, "n": _n(items, items.names), "conf_level": conf_level}
     scale_rows = _scale_rows(items, model, conf_level)
     return Validity(
@@ -217,7 +221,7 @@ def validity(
         convergence=Convergence(
             title="Do the items of each scale go together?",
             note=_scale_note(model),
-            findings=(*refused, *_from_model(model), *_two_items(items)),
+            findings=(*items.findings, *refused, *_from_model(model), *_two_items(items)),
             **common,
             rows=scale_rows,
             pairs=rows[["term", "other_term", "n", "factor_correlation"]],
@@ -338,7 +342,7 @@ def _ratio_rows(
         low, high = np.where(undefined, np.nan, np.nanquantile(known, tails, axis=0))
         columns |= {name: estimate, f"{name}_low": low, f"{name}_high": high}
         findings += _undefined(name, undefined, named)
-    return columns, findings
+    return columns, [*findings, *_outside(columns, named)]
 
 
 def _ends(columns: dict[str, Floats]) -> Iterable[tuple[float, float]]:
@@ -374,10 +378,26 @@ def _mixed(correlations: Floats, places: Sequence[Sequence[int]], pairs: pd.Data
         return []
     text = (
         f"{_named(pairs, mixed)}: some items of the two scales correlate positively, some negatively. HTMT and HTMT2 "
-        "count the size of a correlation without its sign, so they are somewhat too large there, and their intervals "
-        "can lie above them."
+        "count the size of a correlation without its sign, so they are somewhat too large there."
     )
     return [Finding(name="mixed_signs", text=text, severity="info")]
+
+
+def _outside(columns: dict[str, Floats], pairs: pd.DataFrame) -> list[Finding]:
+    """Name pairs with a ratio that lies outside its own interval, and say why."""
+    beyond = [
+        (columns[name] < columns[f"{name}_low"]) | (columns[name] > columns[f"{name}_high"]) for name in Ratios._fields
+    ]
+    chosen = np.any(beyond, axis=0)
+    if not chosen.any():
+        return []
+    text = (
+        f"{_named(pairs, chosen)}: HTMT or HTMT2 lies outside its own interval. Both count the size of a correlation "
+        "without its sign. Where a correlation is near 0 by chance, nearly every resample has one further from 0, so "
+        "the ratio comes out too small for these answers and the interval above it. Both say that the ratio is small; "
+        "read the interval as its upper limit."
+    )
+    return [Finding(name="ratio_outside_interval", text=text, severity="info")]
 
 
 def _undefined(name: str, undefined: np.ndarray, pairs: pd.DataFrame) -> list[Finding]:

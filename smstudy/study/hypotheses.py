@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -16,6 +16,7 @@ TOO_LITTLE, NOT_TESTED = "too little data", "not tested"
 GROUP_VERDICTS = {"no stable groups": NOT_SUPPORTED, "too little data": TOO_LITTLE}
 LEVEL = 0.05
 NOT_COMPARABLE = "not allowed"
+CONTRADICTS = "contradicts itself"
 Record = Mapping[str, object]
 
 
@@ -48,9 +49,16 @@ def decide(hypotheses: Sequence[Hypothesis], records: Mapping[str, Record]) -> V
         *Supported*: the whole interval lies on the expected side of zero and the estimate reaches the smallest effect
         of interest. *Not supported*: the whole interval lies below the smallest effect of interest. *Too little data*:
         the interval allows both, or the result itself says so. *Not tested*: the number is not there, was refused,
-        is not the only one of its name, or is a change of means that cannot be compared.
+        is not the only one of its name, is a change of means that cannot be compared, or is about a scale whose
+        questions are answered against each other.
     """
-    rows = [_decide(hypothesis, records.get(hypothesis.result)) for hypothesis in hypotheses]
+    doubtful = {
+        row["term"]
+        for record in records.values()
+        for row in record["tidy"]
+        if record.get("kind") == "ReliabilityTable" and row.get("verdict") == CONTRADICTS
+    }
+    rows = [_decide(hypothesis, records.get(hypothesis.result), doubtful) for hypothesis in hypotheses]
     columns = ["term", "statement", "verdict", "reason", "estimate", "conf_low", "conf_high", "threshold"]
     return Verdicts(
         title="What the hypotheses come to",
@@ -59,8 +67,10 @@ def decide(hypotheses: Sequence[Hypothesis], records: Mapping[str, Record]) -> V
     )
 
 
-def _decide(hypothesis: Hypothesis, record: Record | None) -> dict[str, object]:
+def _decide(hypothesis: Hypothesis, record: Record | None, doubtful: Collection[str]) -> dict[str, object]:
     row = {"term": hypothesis.id, "statement": hypothesis.statement, "threshold": hypothesis.smallest}
+    if hypothesis.term in doubtful:
+        return row | _untested("the questions of this scale are answered against each other")
     return row | (RULES[hypothesis.rule](hypothesis, record) if record else _untested("the analysis is not there"))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pandas as pd
 
@@ -71,8 +72,30 @@ def need_survey(data: Data, what: str) -> Survey:
 
 
 def frame_of(data: Data) -> pd.DataFrame:
-    """The answers of a survey, or the frame itself."""
-    return data.answers if isinstance(data, Survey) else data
+    """The answers of a survey, or the frame itself; DataError if it is neither.
+
+    >>> frame_of([1, 2])
+    Traceback (most recent call last):
+    smstudy.errors.DataError: Give a DataFrame of answers, or a survey; this is a list.
+    """
+    if isinstance(data, Survey):
+        return data.answers
+    if not isinstance(data, pd.DataFrame):
+        hint = " Read the file first, such as with pd.read_csv()." if isinstance(data, str | Path) else ""
+        raise DataError(f"Give a DataFrame of answers, or a survey; this is {kind_of(data)}.{hint}")
+    return data
+
+
+def kind_of(value: object) -> str:
+    """What a value is, with its article.
+
+    >>> kind_of([1]), kind_of({}), kind_of(None)
+    ('a list', 'a dict', 'None')
+    """
+    if value is None:
+        return "None"
+    word = type(value).__name__
+    return f"{'an' if word[0].lower() in 'aeio' or word == 'ndarray' else 'a'} {word}"
 
 
 def labels_of(data: Data) -> Mapping[str, str]:

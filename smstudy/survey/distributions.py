@@ -15,9 +15,10 @@ from smstudy.display.likert import NONE_GIVEN
 from smstudy.errors import DataError
 from smstudy.result import Finding, Result
 from smstudy.survey.codebook import Category, Variable
-from smstudy.survey.dataset import Survey
+from smstudy.survey.dataset import Data, Survey
 from smstudy.survey.disclosure import NO_GROUP, blank, counted_as_one, hidden_rows
 
+SAFE = 5  # with so many unknown counts, their number, mean and spread leave each of them open
 ANSWERED = ("item", "category", "unit", "multi-select")
 
 
@@ -55,8 +56,9 @@ class Distribution(Result):
         """The table with small counts hidden, and further ones so that none follows from what is known.
 
         Of items mean and spread are known from other tables, and two or three hidden counts could be solved for them.
-        So all answers to an item are hidden if few people gave one of them. How many gave none follows from the number
-        of those who answered, so it protects nothing.
+        So all answers to an item are hidden if few people gave one of them. How many gave none is not written where
+        they are few, as no small count is; but it follows from the number of those who answered and tells nothing about
+        an answer, so it hides nothing else.
         """
         counts, hidden = self.rows["n"].to_numpy(), self.rows["answer"].isin(self.closed).to_numpy(copy=True)
         none = self.rows["answer"].eq(NONE_GIVEN).to_numpy()
@@ -70,8 +72,15 @@ class Distribution(Result):
                 hidden[places] = _hidden_choices(counts[places], *limits)
         return blank(self.rows, hidden, ["n", "share"])
 
+    @property
+    def hidden_ratings(self) -> frozenset[str]:
+        """Items all of whose answers are hidden."""
+        shown = self.shown()
+        hidden = shown["n"].isna() & shown["answer"].ne(NONE_GIVEN) & shown["term"].isin(self.rated)
+        return frozenset(shown.loc[hidden, "term"])
+
     def drawn(self) -> pd.DataFrame:
-        """All rows, hidden ones too: a picture shows how much of a bar they take together."""
+        """All rows, hidden ones too: a picture shows that they are there, not how many they are."""
         return self.shown()
 
     def glance(self) -> dict[str, int | float | str]:
@@ -214,6 +223,33 @@ def _hidden_ratings(counts: np.ndarray, none: np.ndarray, asked: int, min_n: int
     small, given = (counts > 0) & (counts < min_n), counts[~none]
     few = small[~none].any() or given.max() == given.sum()
     return np.full(len(counts), asked < min_n) | np.where(none, small, few)
+
+
+def solvable_items(data: Data, names: Sequence[str]) -> frozenset[str]:
+    """Items whose hidden counts would follow from their number, mean and spread, so that tables show neither of these.
+
+    Few people gave one of their answers, and there are fewer than five answers. A frame has no codebook that says which
+    answers there are, and its counts are shown nowhere.
+    """
+    if not isinstance(data, Survey):
+        return frozenset()
+    return frozenset(name for name in names if _solvable(data, name))
+
+
+def without_solvable(shown: pd.DataFrame, items: frozenset[str], numbers: Sequence[str]) -> pd.DataFrame:
+    """A table, one row per item, with some numbers of some items blanked; what was hidden before stays so."""
+    chosen = shown["term"].isin(items).to_numpy()
+    if not chosen.any():
+        return shown
+    before = shown["hidden"].to_numpy(bool) if "hidden" in shown else np.zeros(len(shown), dtype=bool)
+    return blank(shown, chosen, numbers).assign(hidden=chosen | before)
+
+
+def _solvable(survey: Survey, name: str) -> bool:
+    known = [each for each in survey.codebook.variables if each.name == name and each.kind == "item"]
+    if not known or not 0 < len(known[0].categories) < SAFE:
+        return False
+    return bool(distribution(survey, name).hidden_ratings)
 
 
 def _hidden_choices(counts: np.ndarray, asked: int, min_n: int) -> np.ndarray:

@@ -61,7 +61,7 @@ def row_of(result: Agreement) -> pd.Series:
 def test_agrees_with_multilevel() -> None:
     complete = reference().dropna()
     row, expected = row_of(agreement(complete, by="group", options=5)), R["unequal"]
-    found = row[["icc_1", "icc_2", "statistic", "df", "df_residual", "n"]].tolist()
+    found = row[["icc_1_mean_size", "icc_2_mean_size", "statistic", "df", "df_residual", "n"]].tolist()
     wanted = [expected["icc_1"], expected["icc_2"], expected["F"], *expected["df"], expected["n"]]
     np.testing.assert_allclose(np.array(found, float), wanted, atol=1e-10)  # sums of a hundred squares
 
@@ -89,9 +89,28 @@ def test_the_demo_shows_the_planted_departments() -> None:
 
 
 def test_departments_that_agree_and_differ_may_be_averaged() -> None:
-    row = row_of(agreement(survey_of(made([25] * 20, between=0.8))))
-    assert row["verdict"] == "allowed"
+    row = row_of(agreement(survey_of(made([25] * 20, between=0.8, noise=0.4))))
+    assert row["verdict"] == "allowed" and row["rwg_skewed"] >= 0.7
     assert "members agree" in row["reason"] and "departments differ" in row["reason"]
+
+
+def test_agreement_that_hangs_on_how_random_answers_are_thought_of_cannot_be_told() -> None:
+    row = row_of(agreement(survey_of(made([25] * 20, between=0.8))))
+    assert row["rwg_skewed"] < 0.7 <= row["rwg"]
+    assert row["verdict"] == "cannot tell"
+    assert "not if they would lean to one side" in row["reason"]
+
+
+def test_where_no_leaning_answers_are_published_the_even_ones_decide() -> None:
+    frame = made([25] * 20, between=0.8, noise=0.4)
+    frame[ITEMS] = frame[ITEMS].clip(2, 4) - 1
+    row = row_of(agreement(frame, by="unit", options=3))
+    assert np.isnan(row["rwg_skewed"]) and "nobody can tell" not in row["reason"]
+
+
+def test_one_item_is_refused_in_the_words_of_agreement() -> None:
+    with pytest.raises(DataError, match="Agreement about a scale needs two items"):
+        agreement(made([25] * 4, between=0.8)[["q1", "unit"]], by="unit", options=5)
 
 
 def test_departments_that_do_not_differ_may_not_be_averaged() -> None:
@@ -274,22 +293,40 @@ def test_a_survey_without_departments_says_so():
         agreement(Survey(answers=answers, codebook=book, missing=pd.DataFrame(columns=["row", "variable", "reason"])))
 
 
-def test_very_unequal_groups_are_pointed_to_the_interval() -> None:
+def test_in_very_unequal_groups_estimates_lie_in_their_intervals() -> None:
     rng = np.random.default_rng(3)
     sizes = [400, *[5] * 8]
     shift = np.repeat([0.0, *[1.6, -1.6] * 4], sizes)
     latent = shift + rng.normal(0, 0.5, sum(sizes))
     answers = np.clip(np.round(3 + latent[:, None] + rng.normal(0, 0.4, (sum(sizes), 4))), 1, 5)
     frame = pd.DataFrame(answers, columns=ITEMS).assign(unit=np.repeat([f"U{i}" for i in range(9)], sizes))
-    result = agreement(frame, by="unit", options=5)
-    row = row_of(result)
-    assert not row["icc_1_low"] <= row["icc_1"] <= row["icc_1_high"]
-    assert any(f.name == "unequal_groups" and "rely on the intervals" in f.text for f in result.findings)
-    even = agreement(made([30] * 10, between=0.6), by="unit", options=5)
-    assert "unequal_groups" not in {finding.name for finding in even.findings}
-    one = made([40], between=0.6).drop(columns="unit")
-    same = pd.concat([one.assign(unit=name) for name in ("A", "B", "C")], ignore_index=True)
-    assert "unequal_groups" not in {finding.name for finding in agreement(same, by="unit", options=5).findings}
+    row = row_of(agreement(frame, by="unit", options=5))
+    assert row["icc_1_mean_size"] < row["icc_1_low"] < row["icc_1"] < row["icc_1_high"]
+    assert row["icc_2_low"] < row["icc_2"] < row["icc_2_high"]
+
+
+def test_in_groups_of_equal_size_both_ways_of_estimating_are_one() -> None:
+    row = row_of(agreement(made([30] * 10, between=0.6), by="unit", options=5))
+    assert row["icc_1"] == pytest.approx(row["icc_1_mean_size"], abs=1e-12)  # a root to 1e-14
+    assert row["icc_2"] == pytest.approx(row["icc_2_mean_size"], abs=1e-12)  # the same
+
+
+def test_estimates_of_tiny_groups_lie_in_their_intervals_and_below_0_are_explained() -> None:
+    below = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        frame = pd.DataFrame(rng.integers(1, 6, (10, 4)), columns=ITEMS).assign(unit=rng.choice(list("ABCDEF"), 10))
+        try:
+            found = agreement(frame, by="unit", options=5)
+        except DataError:
+            continue
+        row, laid_out = row_of(found), found.layout(found.shown())
+        assert row["icc_1_low"] <= row["icc_1"] <= row["icc_1_high"]
+        assert row["icc_2_low"] <= row["icc_2"] <= row["icc_2_high"]
+        assert (laid_out[["icc_2", "icc_2_low", "icc_2_high"]] >= 0).all(axis=None)
+        below += row["icc_1"] < 0
+        assert "no more than chance" in found.note
+    assert below > 5
 
 
 def test_the_note_of_a_table_without_options_says_what_is_missing() -> None:

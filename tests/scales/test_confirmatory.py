@@ -237,7 +237,7 @@ BAD = {
     "3 items or more": {"method_factor": ["q0", "q4"]},
     "marks no item": {"method_factor": True},
     "between 0 and 1": {"conf_level": 95},
-    'Did you mean "WLSMV"': {"estimator": "wlsmv"},
+    'Use "MLR", "ML", "FIML" or "WLSMV"': {"estimator": "wlsmv"},
     '"g2" needs two factors or more, and each of them once': {"higher": {"g2": ["f", "g", "g"]}},
     '"g3" needs two factors or more': {"higher": {"g3": []}},
     "list of factors for each name": {"higher": {"h": "fg"}},
@@ -260,7 +260,7 @@ FRAMES = {
     "name of a factor and of an item": ({"q2": ["q0", "q1", "q2"]}, {}),
     "One factor with two items": ({"f": ["q0", "q1"]}, {}),
     "give a list": ({"f": "q0"}, {}),
-    "same answer to q2": (TWO, {"q2": 3.0}),
+    "same answer to q2, so fewer than two": ({"f": ["q1", "q2"], "g": TWO["g"]}, {"q2": 3.0}),
     "Nobody answered q2": (TWO, {"q2": np.nan}),
     "holds no numbers": (TWO, {"q2": "yes"}),
     "write it as missing": (TWO, {"q2": np.where(np.arange(400) % 9, np.arange(400) % 5 + 1, -99)}),
@@ -273,6 +273,34 @@ def test_items_that_cannot_be_used_are_refused_in_words(words: str) -> None:
     factors, columns = FRAMES[words]
     with pytest.raises(DataError, match=words):
         confirm(planted().assign(**columns), factors)
+
+
+@pytest.mark.parametrize("estimator", ["MLR", "ML", "FIML", "WLSMV"])
+def test_an_item_in_which_nobody_differs_is_left_out_and_named(estimator: str) -> None:
+    answers = pd.DataFrame(np.digitize(planted(), [-1, 0, 1]), columns=planted().columns)
+    found = confirm(answers.assign(q2=2), TWO, estimator=estimator)
+    other = confirm(answers, {**TWO, "f": ["q0", "q1", "q3"]}, estimator=estimator)
+    pd.testing.assert_frame_equal(found.tidy(), other.tidy())
+    told = [each for each in found.findings if each.name == "constant_items"]
+    assert [each.severity for each in told] == ["serious"] and '"q2"' in told[0].text
+
+
+@pytest.mark.parametrize("estimator", ["MLR", "ML", "FIML", "WLSMV"])
+def test_too_few_respondents_are_told_with_both_numbers(estimator: str) -> None:
+    answers = pd.DataFrame(np.digitize(planted(), [-1, 0, 1]), columns=planted().columns).iloc[:10]
+    answered = "any of the" if estimator == "FIML" else "all"
+    told = f"10 respondents answered {answered} 8 items, and 17 or more are needed"
+    with pytest.raises(EstimationError, match=told):
+        confirm(answers, TWO, estimator=estimator)
+
+
+@pytest.mark.parametrize("estimator", ["MLR", "ML", "FIML", "WLSMV"])
+def test_an_item_that_repeats_another_is_named_with_it(estimator: str) -> None:
+    answers = pd.DataFrame(np.digitize(planted(), [-1, 0, 1]), columns=planted().columns)
+    with pytest.raises(EstimationError, match="q0 and q5 hold the same answers. Leave one of them out"):
+        confirm(answers.assign(q5=answers["q0"]), TWO, estimator=estimator)
+    with pytest.raises(EstimationError, match="q0, q1 and q3 determine each other"):
+        confirm(answers.assign(q3=answers["q0"] + answers["q1"]), TWO, estimator=estimator)
 
 
 def test_no_factor_or_item_is_called_as_the_method_factor() -> None:
@@ -319,7 +347,7 @@ def test_a_table_needs_factors() -> None:
 def test_an_item_in_two_scales_is_refused_unless_it_is_meant() -> None:
     scales = {"N": BIG5["N"], "NE": ["N1", *BIG5["E"]]}
     survey = survey_of(bfi(turned=False), scales, R["turned"])
-    with pytest.raises(CodebookError, match="N1 belongs to two"):
+    with pytest.raises(DataError, match="N1 belongs to two"):
         confirm(survey)
     rows = confirm(survey, scales).tidy()
     assert (rows["term"] == "N1").sum() == 2
@@ -337,7 +365,7 @@ def test_too_few_complete_respondents_are_refused() -> None:
     holey.iloc[:28, 0] = np.nan
     with pytest.raises(DataError, match="Fewer than 5 respondents answered q0, and nothing"):
         confirm(holey, TWO)
-    with pytest.raises(EstimationError, match="fewer respondents than the model needs, 17"):
+    with pytest.raises(EstimationError, match="12 respondents answered all 8 items, and 17 or more are needed"):
         confirm(planted(12), TWO)
 
 
@@ -370,7 +398,7 @@ def test_modification_and_parameters_of_too_few_are_hidden() -> None:
 def test_repeated_items_are_refused() -> None:
     answers = planted()
     answers["q1"] = answers["q0"] * 2 + 1
-    with pytest.raises(EstimationError, match="not positive definite"):
+    with pytest.raises(EstimationError, match="q0 and q1 go together perfectly"):
         confirm(answers, TWO)
 
 

@@ -8,7 +8,9 @@ import pytest
 
 from smstudy.errors import CodebookError
 from smstudy.scales.constructs import CANNOT_TELL, FITS, UNFIT, constructs
-from smstudy.scales.reliability import cronbach_alpha
+from smstudy.scales.description import correlate, describe
+from smstudy.scales.omegas import omega_categorical
+from smstudy.scales.reliability import cronbach_alpha, omega_total
 from smstudy.survey.codebook import Codebook
 from smstudy.survey.dataset import Survey
 
@@ -16,9 +18,9 @@ AGREE = [{"value": str(code), "label": f"answer {code}"} for code in range(1, 6)
 BLANK = pd.DataFrame(columns=["row", "variable", "reason"])
 
 
-def survey_of(answers: pd.DataFrame, reverse: str = "") -> Survey:
+def survey_of(answers: pd.DataFrame, reverse: str = "", codes: list[dict[str, str]] = AGREE) -> Survey:
     items = [
-        {"name": name, "title": f"Statement {name}", "kind": "item", "categories": AGREE, "reverse": name == reverse}
+        {"name": name, "title": f"Statement {name}", "kind": "item", "categories": codes, "reverse": name == reverse}
         for name in answers
     ]
     scale = {"name": "trust", "title": "Trust", "items": list(answers)}
@@ -75,17 +77,48 @@ def test_a_reversed_item_is_said_to_be_turned_round():
     assert "turned round" in rows.loc["b", "reason"] and "turned round" not in rows.loc["a", "reason"]
 
 
-def test_mean_and_spread_are_hidden_where_they_would_tell_a_hidden_count(monkeypatch):
+def rarely_answered(codes: list[dict[str, str]]) -> Survey:
     answers = drawn(300, (0.7, 0.6, 0.8)).clip(2, 4)
     answers.loc[:2, "b"] = 1
-    assert page(answers).shown()["mean"].notna().all()  # five unknown counts stay open
-    monkeypatch.setattr("smstudy.scales.constructs.SAFE", 6)
-    made = page(answers)
+    return survey_of(answers, codes=codes)
+
+
+def test_mean_and_spread_are_hidden_where_they_would_tell_a_hidden_count():
+    data = rarely_answered(AGREE[:4])
+    made = constructs(data)["trust"]
     shown = made.shown().set_index("term")
-    assert made.answers.shown().query("term == 'b'")["n"].isna().any()
-    assert shown.loc["b", ["n", "mean", "std_dev", "difference"]].isna().all() and shown["item_rest"].notna().all()
-    assert shown.loc[["a", "c"], ["n", "mean", "std_dev"]].notna().all(axis=None)
-    assert "hidden" in made.to_text() and "mean differs" not in made.to_text()
+    assert made.answers.shown().query("term == 'b'")["n"].isna().all()
+    assert shown.loc["b", ["mean", "std_dev", "difference"]].isna().all()
+    assert shown[["n", "item_rest"]].notna().all(axis=None)
+    assert shown.loc[["a", "c"], ["mean", "std_dev"]].notna().all(axis=None)
+    assert "hidden" in made.to_text()
+
+
+def test_every_table_of_a_statement_hides_mean_and_spread_or_none_does():
+    data = rarely_answered(AGREE[:4])
+    tables = [constructs(data)["trust"], cronbach_alpha(data, "trust"), omega_total(data, "trust")]
+    tables += [omega_categorical(data, "trust"), describe(data, list("abc")), correlate(data, list("abc")).description]
+    for each in tables:
+        shown = each.shown().set_index("term")
+        assert shown.loc["b", ["mean", "std_dev"]].isna().all(), type(each)
+        assert shown.loc["b", "hidden"] and not shown.loc[["a", "c"], "hidden"].any(), type(each)
+
+
+def test_five_hidden_counts_stay_open_so_mean_and_spread_are_shown():
+    data = rarely_answered(AGREE)
+    for each in (constructs(data)["trust"], cronbach_alpha(data, "trust"), describe(data, list("abc"))):
+        assert each.shown()[["mean", "std_dev"]].notna().all(axis=None)
+    assert constructs(data)["trust"].answers.shown().query("term == 'b'")["n"].isna().all()
+
+
+@pytest.mark.parametrize("skipped", [1, 4, 9])
+def test_how_many_skipped_a_statement_hides_nothing(skipped):
+    answers = drawn(300, (0.7, 0.6, 0.8)).clip(2, 4)
+    answers.loc[: skipped - 1, "b"] = np.nan
+    made = page(answers)
+    assert made.shown()[["n", "mean", "std_dev"]].notna().all(axis=None)
+    drawn_rows = made.drawn()
+    assert drawn_rows.loc[drawn_rows["answer"] != "No answer", ["n", "share"]].notna().all(axis=None)
 
 
 def test_of_two_items_none_can_go():

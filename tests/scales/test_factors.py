@@ -177,10 +177,14 @@ def refusals() -> dict[str, tuple[pd.DataFrame, int, str]]:
         "nobody answered": (items.assign(q1=np.nan), 2, "nobody answered q1"),
         "text": (items.assign(q1="often"), 2, "q1 holds no numbers"),
         "same item twice": (items.assign(q13=items["q1"]), 2, "q1 and q13 hold the same answers"),
-        "a sum of others": (items.assign(q13=items["q1"] + items["q5"]), 2, "follows from the others"),
+        "a sum of others": (items.assign(q13=items["q1"] + items["q5"]), 2, "q1, q5 and q13 determine each other"),
         "too many factors": (items.iloc[:, :5], 3, "3 factors are too many for 5 items.*At most 2"),
-        "no factor": (items, 0, "Ask for one factor or more"),
-        "fewer respondents than items": (items.iloc[:11], 2, "too few"),
+        "no factor": (items, 0, "n_factors = 0 is no number of factors"),
+        "fewer respondents than items": (
+            items.iloc[:11],
+            2,
+            "11 respondents answered all 12 items, and 13 or more are needed",
+        ),
         "heywood": (heywood, 1, "explain all of a.*Heywood"),
     }
 
@@ -191,6 +195,19 @@ def test_what_cannot_be_computed_is_refused_in_one_line(case):
     with pytest.raises((DataError, EstimationError), match=message) as refused:
         factor_analysis(items, m)
     assert "\n" not in str(refused.value)
+
+
+def test_an_item_that_factors_explain_fully_is_named_as_in_tables():
+    items, m, _ = refusals()["heywood"]
+    answers = pd.DataFrame(np.digitize(items, [-1, 0, 1]) + 1.0, columns=list(items))
+    answers["c"] = answers["a"].where(answers.index % 50 > 0, 5 - answers["a"])
+    survey = survey_of(answers, {"one": list(answers)})
+    with pytest.raises(EstimationError, match="Heywood") as of_frame:
+        factor_analysis(answers, m)
+    with pytest.raises(EstimationError, match="Heywood") as of_survey:
+        factor_analysis(survey, m)
+    code = str(of_frame.value).split("all of ")[1].split(":")[0]
+    assert f'"{survey.codebook.labels[code]}"' in str(of_survey.value)
 
 
 def test_an_item_in_two_scales_is_refused():
@@ -252,9 +269,11 @@ def test_so_few_respondents_that_they_may_not_be_shown_are_refused():
         choose_factors(few)
 
 
-def test_respondents_fewer_than_items_are_not_counted_out():
-    with pytest.raises(EstimationError, match="^Not more than 12 respondents answered all 12 items"):
+def test_respondents_fewer_than_items_are_told_with_both_numbers_unless_they_are_few():
+    with pytest.raises(EstimationError, match="^8 respondents answered all 12 items, and 13 or more are needed"):
         factor_analysis(planted(8, 19), 1)
+    with pytest.raises(DataError, match="ewer than 5 respondents"):
+        factor_analysis(planted(4, 19), 1)
 
 
 def test_the_same_seed_gives_the_same_record():

@@ -13,7 +13,7 @@ from smstudy.errors import DataError
 from smstudy.inference.multiplicity import benjamini_hochberg, holm
 from smstudy.inference.psychometrics.graded import graded_model, rest_attitudes
 from smstudy.inference.psychometrics.polychoric import ordinal_codes
-from smstudy.scales.functioning import _tested, item_functioning
+from smstudy.scales.functioning import _tested, _verdict, item_functioning
 from smstudy.survey.codebook import Codebook
 from smstudy.survey.dataset import Survey
 from smstudy.vocabulary import GLANCE, TIDY
@@ -58,6 +58,7 @@ def test_planted_differences_are_found_and_named():
         "q1": "same in all groups", "q2": "different", "q3": "same in all groups", "q4": "different",
         "q5": "same in all groups",
     }  # fmt: skip
+    assert set(table["reason"][["q1", "q3", "q5"]]) == {""}
     assert table.loc["q2", "reason"] == "a answers higher than b at the same attitude"
     assert table.loc["q4", "reason"] == "tells more in a than in b"
 
@@ -76,6 +77,65 @@ def test_a_planted_difference_is_found_where_attitudes_differ():
         rows = item_functioning(planted(500, seed, impact=0.6, shift=-1.5), ITEMS, by="group").rows.set_index("term")
         assert rows.loc["q1", "verdict"] == "different"
         assert (rows.loc["q2":, "verdict"] != "different").all()
+
+
+@pytest.mark.parametrize(
+    ("p", "change", "high", "verdict"),
+    [
+        (0.04, 0.036, 0.05, "different"),
+        (0.0001, 0.012, 0.034, "differs, but little"),
+        (0.0001, 0.012, 0.036, "cannot tell"),
+        (0.06, 0.012, 0.034, "same in all groups"),
+        (0.06, 0.040, 0.080, "cannot tell"),
+        (np.nan, np.nan, np.nan, "cannot tell"),
+    ],
+)
+def test_the_same_is_never_said_of_a_clear_difference(p, change, high, verdict):
+    assert _verdict({"p_adjusted": p, "r_squared_change": change, "conf_high": high}, 0.05) == verdict
+
+
+def test_a_clear_but_little_difference_is_said_with_its_direction():
+    rows = item_functioning(planted(3000, 1, impact=0.5, shift=-0.5), ITEMS, by="group").rows.set_index("term")
+    assert rows.loc["q1", "verdict"] == "differs, but little" and rows.loc["q1", "p_adjusted"] < 0.001
+    assert rows.loc["q1", "reason"].startswith("0 answers higher than 1")
+    assert (rows.loc["q2":, "verdict"] == "same in all groups").sum() >= 3
+
+
+def test_one_item_that_differs_does_not_spoil_the_others_of_many_respondents():
+    found = item_functioning(planted(3000, 4, impact=0.5, shift=1.0), ITEMS, by="group")
+    rows = found.rows.set_index("term")
+    assert rows.loc["q1", "p_adjusted"] < 0.001 and rows.loc["q1", "verdict"] != "same in all groups"
+    assert set(rows.loc["q2":, "verdict"]) == {"same in all groups"} and not found.findings
+
+
+def test_half_of_the_items_differing_in_one_direction_is_said_and_no_item_is_blamed():
+    frame = planted(600, 2, impact=0.0, groups=2)
+    rng = np.random.default_rng(3)
+    trait, group = rng.standard_normal(1200), np.repeat([0, 1], 600)
+    line = 1.5 * trait[:, None] + rng.logistic(size=(1200, 6))
+    line[:, :3] += 1.2 * group[:, None]
+    names = [f"q{i + 1}" for i in range(6)]
+    found = item_functioning(
+        frame.assign(**pd.DataFrame(np.digitize(line, CUTS) + 1, columns=names)), names, by="group"
+    )
+    assert set(found.tidy()["verdict"]) == {"cannot tell"} and set(found.tidy()["reason"]) == {""}
+    (finding,) = [finding for finding in found.findings if finding.name == "no_common_measure"]
+    assert finding.severity == "serious" and "which items differ cannot be told" in finding.text
+
+
+def test_the_bound_is_about_one_logit():
+    """What the note says of .035: the effect of a group at which R² rises by as much."""
+    rng = np.random.default_rng(1)
+    group, trait = np.repeat([0, 1], 10_000), rng.standard_normal(20_000)
+    told = 0.85 * trait + np.sqrt(0.85 * 0.15) * rng.standard_normal(20_000)
+    for slope in (1.0, 1.5, 2.2):
+        line = slope * trait + rng.logistic(size=20_000)
+        changes = []
+        for shift in (0.7, 1.2):
+            answers = np.digitize(line + shift * group, CUTS)
+            sample = ordinal_codes(pd.DataFrame({"q": answers, "again": answers}))
+            changes.append(_tested(sample, group, told[:, None], 0, 0.95)["r_squared_change"])
+        assert changes[0] < 0.035 < changes[1]
 
 
 def test_without_own_distributions_groups_are_drawn_together():
@@ -179,7 +239,8 @@ def test_an_item_that_nobody_in_a_group_answers_cannot_be_told():
     frame.loc[frame["group"] == "b", "q1"] = np.nan
     fit = item_functioning(frame, ITEMS, by="group")
     assert fit.tidy().set_index("term").loc["q1", "verdict"] == "cannot tell"
-    assert "item_not_tested" in {finding.name for finding in fit.findings}
+    (finding,) = [finding for finding in fit.findings if finding.name == "item_not_tested"]
+    assert "nobody in b answered q1" in finding.text and "infinite" not in finding.text
 
 
 def test_items_of_which_most_differ_are_no_common_measure():

@@ -8,10 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from smstudy.errors import DataError, EstimationError
+from smstudy.inference.factor_models.fitted import ChiSquare
+from smstudy.models.groups import changes
 from smstudy.result import write_record
-from smstudy.scales.invariances import Invariance, invariance
+from smstudy.scales.equivalence import Judged, _changed
+from smstudy.scales.invariances import Invariance, _small_groups, invariance
+from smstudy.scales.scoring import score
 from smstudy.survey.codebook import Codebook
 from smstudy.survey.dataset import Survey
 from smstudy.vocabulary import GLANCE, TIDY
@@ -131,8 +136,48 @@ def test_three_questions_can_be_tested_from_the_second_step_on():
 def test_small_groups_cannot_tell():
     found = of_frame(planted(n=40, seed=5))
     assert found.gates["use"].verdict == "cannot tell"
-    assert "small_groups" in {finding.name for finding in found.findings}
     assert found.tidy()["detectable"].max() > 0.5
+    (text,) = [finding.text for finding in found.findings if finding.name == "small_groups"]
+    for step, words in (("metric", "with each standard deviation of standing"), ("scalar", "is answered")):
+        told = found.tidy().set_index("step")["reason"].filter(like=step).item()
+        assert (words in text) == (words in told)
+
+
+def test_loadings_are_not_called_answers_that_are_higher():
+    finding = _small_groups([Judged(step="metric", verdict="cannot tell", reason="", detectable=0.6)], "use")[0]
+    assert "0.60 standard deviations more in one group" in finding.text and "higher" not in finding.text
+    assert not _small_groups([Judged(step="scalar", verdict="cannot tell", reason="", detectable=0.4)], "use")
+
+
+def _tested(cfi: float, rmsea: float, p: float, n: int = 600) -> Judged:
+    difference = ChiSquare(float(stats.chi2.isf(p, 5)), 5)
+    changes = {"cfi_change": cfi, "rmsea_change": rmsea}
+    return Judged(step="metric", verdict="", reason="", n=n, difference=difference, **changes)
+
+
+@pytest.mark.parametrize(
+    ("cfi", "rmsea", "p", "verdict"),
+    [
+        (-0.009, 0.014, 0.001, "supported"),
+        (-0.009, 0.016, 0.2, "supported"),
+        (-0.009, 0.016, 0.001, "cannot tell"),
+        (-0.011, 0.0, 0.2, "cannot tell"),
+        (-0.011, 0.0, 0.001, "not supported"),
+    ],
+)
+def test_a_step_is_judged_by_the_printed_rule(cfi, rmsea, p, verdict):
+    found, reason = _changed(_tested(cfi, rmsea, p), 0.05 / 3)
+    assert found == verdict
+    assert ("can be chance" in reason) == (p > 0.1)
+
+
+def test_the_note_names_the_limits_of_scales_with_few_and_with_many_respondents():
+    many, few = (of_frame(planted(n=n)).note for n in (300, 120))
+    assert "Limits: .010 and .015 (" in many and "Limits: .005 and .010 (" in few
+    frame = planted(n=200)
+    frame.loc[frame.index % 2 == 0, "a"] = np.nan
+    both = invariance(frame, by="unit", scales={"use": list("abcd"), "more": list("bcde")})
+    assert "Limits: .010 and .015, of scales with 300 respondents or fewer .005 and .010 (" in both.note
 
 
 @pytest.mark.skipif(not HOLZINGER.exists(), reason="../shared/data is not there")
@@ -146,13 +191,16 @@ def test_the_known_questions_of_holzinger_and_swineford_are_found():
 # waves
 
 
-def two_waves(*, n: int = 500, shift: float = 0.0, linked: bool = True) -> tuple[Survey, Survey]:
+def two_waves(*, n: int = 500, shift: float = 0.0, linked: bool = True, second: bool = False) -> tuple[Survey, Survey]:
+    """Five questions in two waves; question c moves by `shift`, d and e may have a trait of their own."""
     rng = np.random.default_rng(4)
     trait = rng.multivariate_normal([0, 0.3], [[1, 0.7], [0.7, 1]], n)
     special = rng.normal(0, 0.4, (n, 5))
     waves = []
+    own = 0.4 * trait + rng.multivariate_normal([0, 0], [[1, 0.7], [0.7, 1]], n) if second else trait
     for wave in range(2):
-        latent = trait[:, [wave]] * LOADINGS + special + rng.normal(0, 0.5, (n, 5))
+        behind = np.column_stack([trait[:, wave]] * 3 + [own[:, wave]] * 2)
+        latent = behind * LOADINGS + special + rng.normal(0, 0.5, (n, 5))
         latent[:, 2] += shift * wave
         frame = pd.DataFrame(np.clip(np.round(latent + 3), 1, 5), columns=ITEMS)
         people = [f"P{i}" if linked else f"{wave}-{i}" for i in range(n)]
@@ -170,6 +218,32 @@ def test_waves_of_the_same_people_are_one_model():
 def test_a_question_that_changed_between_waves_is_found():
     found = invariance(*two_waves(shift=0.4), person="person")
     assert found.gates["use"].verdict == "not allowed" and '"c"' in found.gates["use"].text
+
+
+def test_linked_waves_name_the_estimator_that_was_used():
+    found = invariance(*two_waves(), person="person", estimator="ML")
+    assert found.estimator == found.glance()["estimator"] == "FIML"
+    assert "(FIML), people who answered everything in a wave" in found.note and "tested for itself" in found.note
+    assert "all answers there are" in invariance(*two_waves(), person="person", estimator="FIML").note
+    assert of_frame(planted(n=100), estimator="ML").estimator == "ML"
+
+
+def of_two_scales(survey: Survey) -> Survey:
+    book = survey.codebook.model_dump()
+    use = book["scales"][0]
+    book["scales"] = [{**use, "name": "p", "items": list("abc")}, {**use, "name": "q", "items": list("de")}]
+    return replace(survey, codebook=Codebook.model_validate(book))
+
+
+def test_a_question_that_moved_is_no_change_of_scales_tested_together():
+    now, before = (of_two_scales(wave) for wave in two_waves(shift=0.6, second=True))
+    found = invariance(now, before, person="person", together=True)
+    assert {name: gate.verdict for name, gate in found.gates.items()} == {"p": "not allowed", "q": "not allowed"}
+    assert 'without "c"' in found.gates["p"].text and "test this one alone" in found.gates["q"].text
+    scored = [score(wave).survey for wave in (now, before)]
+    changed = changes(*scored, ["p", "q"], person="person", comparable=found).tidy()
+    assert (changed["p_adjusted"] < 0.05).all()
+    assert changed["verdict"].tolist() == ["cannot tell"] * 2 and changed["means"].tolist() == ["not allowed"] * 2
 
 
 def test_unlinked_waves_are_called_approximate():
@@ -232,7 +306,7 @@ def test_a_group_without_a_category_is_refused_by_item_not_by_group():
         ({"by": "unti", "scales": {"use": ITEMS}}, "unit"),
         ({"by": "a", "scales": {"use": ITEMS}}, "one of the items"),
         ({"by": "unit"}, "scales="),
-        ({"scales": {"use": ITEMS}}, "no previous wave"),
+        ({"scales": {"use": ITEMS}}, "holds no waves"),
         ({"by": "unit", "person": "p", "scales": {"use": ITEMS}}, "not both"),
         ({"by": "unit", "scales": {"use": ["a", "b"]}}, "two items"),
         ({"by": "unit", "scales": {"use": ITEMS}, "estimator": "GLS"}, "MLR"),
@@ -241,6 +315,29 @@ def test_a_group_without_a_category_is_refused_by_item_not_by_group():
 def test_a_wrong_question_is_refused_with_what_to_do(options, words):
     with pytest.raises(DataError, match=words):
         invariance(planted(n=100), **options)
+
+
+@pytest.mark.parametrize(
+    ("value", "estimator", "words"),
+    [
+        (3.0, "MLR", 'c: in group "U1" everybody gave the same answer'),
+        (np.nan, "FIML", 'c: in group "U1" nobody answered it'),
+    ],
+)
+def test_an_item_that_says_nothing_in_a_group_is_named_with_the_group(value, estimator, words):
+    frame = planted(n=100)
+    frame.loc[frame["unit"] == "U1", "c"] = value
+    with pytest.raises(DataError, match=words):
+        of_frame(frame, estimator=estimator)
+
+
+def test_an_improper_group_is_named():
+    rng = np.random.default_rng(1)
+    one = 0.7 * rng.normal(size=(400, 1)) + 0.7 * rng.normal(size=(400, 3))
+    one[200:, 0] = 3 * one[200:, 1] + 2 * one[200:, 2] + 0.1 * rng.normal(size=200)
+    frame = pd.DataFrame(one, columns=list("abc")).assign(unit=["U0"] * 200 + ["U1"] * 200)
+    reasons = invariance(frame, by="unit", scales={"use": list("abc")}).tidy()["reason"]
+    assert any("Heywood case" in reason and reason.endswith('This is so in group "U1".') for reason in reasons)
 
 
 def test_one_group_is_refused():
@@ -301,13 +398,81 @@ def test_scales_are_tested_one_by_one_or_together():
     scales = {"one": list("abcd"), "two": list("efgh")}
     apart = invariance(frame, by="unit", scales=scales)
     whole = invariance(frame, by="unit", scales=scales, together=True)
-    assert list(apart.gates) == ["one", "two"] and list(whole.gates) == ["one, two"]
+    assert list(apart.gates) == ["one", "two"] and list(whole.gates) == ["one", "two"]
+    assert whole.gates["one"].text.startswith("one (tested together with two): the questions mean the same")
+    assert set(whole.tidy()["scale"]) == {"one, two"} and set(whole.tidy()["means"]) == {"allowed"}
     assert whole.tidy()["df"].iloc[0] == 38
+    assert list(whole.drawn()["term"]) == list(whole.drawn()["step"])
+
+
+# what the unit, the order and the number of answers must not change
+
+
+@pytest.mark.parametrize("unit", [0.1, 25.0])
+def test_the_unit_of_the_answers_changes_nothing(unit):
+    frame = planted(n=300, seed=3)
+    one, other = (of_frame(frame.assign(**unit_of)) for unit_of in ({}, dict(frame[ITEMS] * unit)))
+    assert verdicts(one) == verdicts(other) and one.gates["use"].text == other.gates["use"].text
+    detectable = [each.tidy()["detectable"].dropna().to_numpy() for each in (one, other)]
+    assert detectable[0] == pytest.approx(detectable[1], rel=1e-6)  # the search settles at 1e-11 of the discrepancy
+    assert set(verdicts(one).values()) == {"supported"}
+
+
+def test_the_order_of_groups_changes_nothing():
+    rng = np.random.default_rng(1)
+    group = np.repeat(np.arange(3), (80, 250, 250))
+    answers = 0.7 * rng.normal(size=(580, 1)) * np.array([1.0, 1.3, 0.8])[group][:, None] + rng.normal(size=(580, 5))
+    answers[:, 2] += np.array([0.0, 0.2, -0.2])[group]
+    found = [
+        of_frame(pd.DataFrame(answers, columns=ITEMS).assign(unit=[names[each] for each in group])).tidy()
+        for names in ("ABC", "CAB", "BCA")
+    ]
+    for other in found[1:]:
+        assert other["verdict"].tolist() == found[0]["verdict"].tolist()
+        near = pytest.approx(found[0]["detectable"], rel=1e-4, nan_ok=True)  # information at the end of a search
+        assert other["detectable"].tolist() == near
+
+
+def test_an_item_of_two_answers_can_hide_something_too():
+    frame = planted(n=600)
+    frame[ITEMS] = (frame[ITEMS] > 3).astype(float)
+    found = of_frame(frame, estimator="WLSMV")
+    assert found.tidy().set_index("step")["detectable"]["+ intercepts (scalar)"] > 0.5
+    assert found.gates["use"].verdict == "cannot tell" and "more than 2 standard deviations" in found.gates["use"].text
 
 
 def test_a_model_that_cannot_be_fitted_at_all_is_said():
     frame = planted(n=100)
     frame["b"] = frame["a"]
-    with pytest.raises((DataError, EstimationError)):
-        of_frame(frame, estimator="WLSMV")
-    assert set(verdicts(of_frame(frame)).values()) == {"not tested"}
+    for estimator in ("MLR", "ML", "FIML", "WLSMV"):
+        with pytest.raises(EstimationError, match="a and b hold the same answers"):
+            of_frame(frame, estimator=estimator)
+
+
+@pytest.mark.parametrize("change", [{"d": 3.0}, {"d": np.nan}])
+def test_a_scale_that_cannot_be_tested_is_a_finding_beside_others(change: dict[str, float]):
+    frame = planted(n=100).assign(**change)
+    found = invariance(frame, by="unit", scales={"one": list("abc"), "two": list("de")})
+    told = [each for each in found.findings if each.name == "scale_refused"]
+    assert [each.severity for each in told] == ["serious"] and told[0].text.startswith("two: ")
+    assert list(found.gates) == ["one", "two"] and found.gates["two"].verdict == "cannot tell"
+    assert set(found.tidy().query("scale == 'two'")["verdict"]) == {"not tested"}
+    with pytest.raises(DataError):
+        invariance(frame, by="unit", scales={"two": list("de")})
+
+
+def test_a_question_in_which_nobody_differs_is_left_out_and_named():
+    frame = planted(n=200)
+    found, other = of_frame(frame.assign(d=3.0)), invariance(frame, by="unit", scales={"use": list("abce")})
+    pd.testing.assert_frame_equal(found.tidy(), other.tidy())
+    told = [each for each in found.findings if each.name == "constant_items"]
+    assert [each.severity for each in told] == ["serious"] and '"d"' in told[0].text
+
+
+def test_a_question_in_which_nobody_differs_in_one_wave_is_left_out_of_both():
+    now, before = planted(n=200, seed=3), planted(n=200, seed=4)
+    pair = [survey_of(before.assign(d=3.0), wave="1"), survey_of(now)]
+    short = [survey_of(frame, wave=wave, items=tuple("abce")) for frame, wave in ((before, "1"), (now, "2"))]
+    for two in (pair, pair[::-1]):
+        assert [each.name for each in invariance(*two).findings].count("constant_items") == 1
+    assert invariance(*pair[::-1]).tidy()["df"].tolist() == invariance(*short[::-1]).tidy()["df"].tolist()

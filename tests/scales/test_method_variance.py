@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from smstudy.errors import DataError
-from smstudy.scales.method_variance import CommonMethod, common_method
+from smstudy.inference.multiplicity import holm
+from smstudy.scales.method_variance import UNMEASURED, CommonMethod, _corrected, common_method
 from smstudy.vocabulary import GLANCE, TIDY
 
 LOADINGS = np.array([0.8, 0.7, 0.6, 0.5])
@@ -46,6 +47,31 @@ def test_no_method_is_never_said_to_be_absent() -> None:
     assert result.verdict == "cannot tell"
     assert set(result.tidy()["verdict"]) <= {"cannot tell", "not tested"}
     assert "not_ruled_out" in {finding.name for finding in result.findings}
+
+
+def test_p_values_are_corrected_for_the_tests_there_are() -> None:
+    for marker in (None, "color"):
+        scales = WITH_MARKER if marker else TWO
+        table = common_method(planted(300, method=0.1, marker=0.3), scales, marker=marker).tidy()
+        np.testing.assert_array_equal(table["p_adjusted"], holm(table["p_value"]))
+        assert (table.loc[table["p_adjusted"] >= 0.05, "verdict"] == "cannot tell").all()
+
+
+def test_a_test_that_only_chance_makes_small_gives_no_sign() -> None:
+    row_of = {"check": UNMEASURED, "verdict": "a sign of it", "reason": "It takes 5 %."}
+    rows = [{**row_of, "p_value": p} for p in (0.03, 0.4, 0.6, np.nan)]
+    found = _corrected(rows)
+    assert found["verdict"].tolist() == ["cannot tell"] * 3 + ["a sign of it"]
+    assert found["reason"].str.contains("chance").tolist() == [True] * 3 + [False]
+
+
+def test_a_method_that_moves_no_correlation_is_a_slight_sign() -> None:
+    """With thousands of respondents the smallest method is more than chance."""
+    result = common_method(planted(6000, method=0.1), WITH_MARKER, marker="color")
+    assert row(result, "Marker: bias of correlations of factors")["difference"] < 0.1
+    assert result.verdict == "a slight sign"
+    told = {finding.name: finding.text for finding in result.findings}
+    assert told["not_ruled_out"].startswith("No check gives more than a slight sign")
 
 
 def test_without_a_marker_it_is_said_that_nothing_was_tested() -> None:

@@ -61,6 +61,29 @@ def test_the_demo_shows_the_planted_stability() -> None:
     assert abs(rows.loc["concerns", "difference"] + 0.34) < 0.15  # the planted fall, with an error of about .05
 
 
+def test_codes_that_are_numbers_in_one_file_and_text_in_the_other_are_told_apart() -> None:
+    after, before = waves()
+    numbered = [frame.assign(person=range(len(frame))) for frame in (after, before)]
+    with pytest.raises(DataError, match='"person" holds numbers in this wave and text in the one before'):
+        retest(numbered[0], numbered[1].astype({"person": str}), person="person")
+    with pytest.raises(DataError, match='"person" holds numbers in the one before and text in this wave'):
+        retest(numbered[0].astype({"person": str}), numbered[1], person="person")
+
+
+def test_codes_that_most_people_share_are_called_so() -> None:
+    after, before = (frame.assign(unit=np.resize(list("ABC"), len(frame))) for frame in waves())
+    with pytest.raises(DataError, match='Most codes in "unit" occur more than once in a wave'):
+        retest(after, before, person="unit")
+
+
+def test_a_column_that_holds_no_numbers_in_one_wave_is_named() -> None:
+    after, before = (frame.assign(trust=frame["use"] + 1, unit="A") for frame in waves())
+    found = retest(after, before.astype({"trust": str}), person="person")
+    told = [each.text for each in found.findings if each.name == "columns_left_out"]
+    assert found.tidy()["term"].tolist() == ["use"]
+    assert len(told) == 1 and "trust (numbers stored as text: use pd.to_numeric) and unit" in told[0]
+
+
 def test_only_linked_people_count() -> None:
     after, before = waves()
     linked = row_of(retest(after.head(60), before.head(60), person="person"))

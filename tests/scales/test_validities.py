@@ -156,6 +156,36 @@ def test_items_that_go_both_ways_are_named() -> None:
     assert "mixed_signs" in names_of(validity(planted(300, r=0.0), TWO, n_boot=BOOT))
 
 
+def test_a_ratio_outside_its_own_interval_is_explained() -> None:
+    outside = 0
+    for seed in range(12):
+        found = validity(planted(150, r=0.0, seed=seed), TWO, n_boot=BOOT)
+        row = found.tidy().iloc[0]
+        beyond = any(not row[f"{name}_low"] <= row[name] <= row[f"{name}_high"] for name in ("htmt", "htmt2"))
+        assert beyond == ("ratio_outside_interval" in names_of(found))
+        outside += beyond
+    assert outside
+
+
+def test_a_constant_item_does_not_remove_all_scales() -> None:
+    answers = planted(300)
+    item = TWO["one"][1]
+    found = validity(answers.assign(**{item: 3.0}), TWO, n_boot=BOOT)
+    short = {**TWO, "one": [name for name in TWO["one"] if name != item]}
+    pd.testing.assert_frame_equal(found.tidy(), validity(answers, short, n_boot=BOOT).tidy())
+    told = [each for each in found.findings if each.name == "constant_items"]
+    assert [each.severity for each in told] == ["serious"] and item in told[0].text
+
+
+def test_an_item_that_repeats_another_is_named_though_ratios_stay() -> None:
+    one, other, *_ = TWO["one"]
+    answers = planted(300)
+    found = validity(answers.assign(**{other: answers[one]}), TWO, n_boot=BOOT)
+    told = [each.text for each in found.findings if each.name == "model_refused"]
+    assert f"{one} and {other} hold the same answers. Leave one of them out" in told[0]
+    assert found.tidy()["htmt"].notna().all()
+
+
 # Result
 
 

@@ -143,6 +143,18 @@ def test_what_does_not_survive_the_correction_of_its_table_is_not_supported():
     assert "corrected for all comparisons" in verdicts["reason"][0]
 
 
+def test_a_scale_that_contradicts_itself_is_not_tested():
+    row = {"term": "support", "estimate": 0.9, "conf_low": 0.7, "conf_high": 1.1}
+    claim = Hypothesis(id="H1", statement="More.", result="40-drivers/drivers", term="support", smallest=0.1)
+
+    def decided(verdict):
+        scales = {"kind": "ReliabilityTable", "tidy": [{"term": "support", "verdict": verdict}]}
+        fitted = {"kind": "Regression", "tidy": [row], "glance": {}, "findings": []}
+        return decide([claim], {"20-scales/reliability": scales, "40-drivers/drivers": fitted}).tidy()["verdict"][0]
+
+    assert [decided(verdict) for verdict in ("cannot tell", "contradicts itself")] == [SUPPORTED, NOT_TESTED]
+
+
 def test_a_change_of_means_that_cannot_be_compared_is_not_tested():
     row = {"term": "support", "difference": 0.9, "conf_low": 0.7, "conf_high": 1.1, "p_adjusted": 0.001}
     claim = Hypothesis(id="H1", statement="More.", result="30-groups/changes", term="support", smallest=0.1)

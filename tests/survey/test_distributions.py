@@ -128,6 +128,18 @@ def test_the_words_of_a_picture_name_no_hidden_count():
     assert "Disagree 3" not in made.alt_text() and "Strongly disagree 33" in made.alt_text()
 
 
+@pytest.mark.parametrize("few", [1, 4])
+def test_the_hatched_part_of_a_bar_does_not_tell_how_many_it_hides(few):
+    answers = [1] * (40 - few) + [2] * few + [4] * 20
+    ax = distribution(survey_of(q1=answers, q2=[1, 2, 4] * 20), "use").plot()
+    hatched = [bar.get_width() for bars in ax.containers for bar in bars if bar.get_hatch()]
+    assert hatched == [1.0, 0.0]
+    roles = pd.DataFrame({"role": ["A"] * 20 + ["B"] * few + ["C"] * 9 + ["D"] * (30 - few)})
+    ax = distribution(replace(survey_of(q1=[1]), answers=roles), "role").plot()
+    hatched = [bar.get_width() for bars in ax.containers for bar in bars if bar.get_hatch()]
+    assert hatched == pytest.approx([likert.HIDDEN_WIDTH])  # its end less its beginning, both rounded
+
+
 def test_several_answers_are_drawn_by_frequency():
     survey = survey_of(tools_a=[1] * 10 + [0] * 30, tools_b=[1] * 30 + [0] * 10, tools_c=[1, 0] * 20)
     ax = distribution(survey, "tools").plot()

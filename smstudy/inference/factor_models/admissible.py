@@ -30,6 +30,14 @@ class SearchError(EstimationError):
     """The search for the parameters did not end in a minimum."""
 
 
+class ImproperError(EstimationError):
+    """A model ends in a variance below zero or a correlation beyond 1; `groups` says in which of its groups."""
+
+    def __init__(self, message: str, groups: Sequence[int]) -> None:
+        super().__init__(message)
+        self.groups = tuple(sorted(set(map(int, groups))))
+
+
 def inverse(information: Floats, structure: Structure) -> Floats:
     """Inverse of an information matrix, computed on a scale where its diagonal is 1.
 
@@ -61,27 +69,29 @@ def refuse_improper(structure: Structure, parameters: Floats, distance: float = 
     variances = np.diagonal(np.where(free, cells["residuals"], 1.0), axis1=1, axis2=2)
     if (variances <= 0).any():
         bad = sorted({structure.items[i] for i in np.nonzero(variances <= 0)[1]})
-        raise EstimationError(
+        raise ImproperError(
             f"The model ends in a residual variance of zero or less for {', '.join(bad)} (a Heywood case), so its "
             "numbers mean nothing. Leave that item out or look where it belongs, use fewer factors, or collect more "
-            "answers."
+            "answers.",
+            np.nonzero(variances <= 0)[0],
         )
     _refuse_indefinite(cells["residuals"], structure.items, "errors of")
     _refuse_indefinite(cells["factor_covariances"], structure.factors, "factors")
 
 
 def _refuse_indefinite(matrices: Floats, names: Sequence[str], what: str) -> None:
-    for matrix in matrices:
+    for group, matrix in enumerate(matrices):
         spread = np.sqrt(np.maximum(np.diag(matrix), 0))
         used = spread > 0
         scaled = matrix[np.ix_(used, used)] / np.outer(spread[used], spread[used])
         broken = bool((np.diag(matrix) < 0).any())
         if broken or (used.any() and np.linalg.eigvalsh(scaled)[0] < -ROUNDING):
             worst = _worst(matrix, names)
-            raise EstimationError(
+            raise ImproperError(
                 f"The {what} {worst} would have a correlation beyond 1 or a negative variance (their covariances are "
                 "not positive definite), so the numbers mean nothing. What they stand for cannot be told apart: merge "
-                "them, or leave one out."
+                "them, or leave one out.",
+                [group],
             )
 
 

@@ -6,8 +6,9 @@ before it. Items may stay free from a step on (partial invariance).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -23,7 +24,7 @@ from smstudy.inference.factor_models.ordinal_structures import (
     difference_test,
     with_thresholds,
 )
-from smstudy.inference.factor_models.structures import FIXED, Structure, equated, freed, measurement_model
+from smstudy.inference.factor_models.structures import FIXED, Matrix, Structure, equated, freed, measurement_model
 from smstudy.inference.threads import one_thread
 
 Floats = NDArray[np.float64]
@@ -33,6 +34,12 @@ Step = Literal["configural", "threshold", "metric", "scalar", "strict"]
 STEPS: tuple[Step, ...] = ("configural", "threshold", "metric", "scalar", "strict")
 ORDER = {step: place for place, step in enumerate(STEPS)}
 LEVEL, POWER = 0.05, 0.80
+COMPARED: dict[Step, Matrix] = {
+    "threshold": "thresholds",
+    "metric": "loadings",
+    "scalar": "intercepts",
+    "strict": "residuals",
+}
 
 
 @dataclass(frozen=True)
@@ -95,9 +102,11 @@ class Repeated:
 class Release(NamedTuple):
     """What happens if one item is no longer held equal in a step.
 
-    `statistic` is by about how much chi-squared would fall, with `df` degrees of freedom; `change` the difference from
-    the first occasion that the parameter would take, the largest one over occasions and factors, and `std_error` its
-    standard error, both in standard deviations of the item for intercepts.
+    `statistic` is by about how much chi-squared would fall, with `df` degrees of freedom; `change` the difference of
+    the parameter between two occasions, the largest one over their pairs and over factors, and `std_error` the largest
+    standard error of one. Both are free of the unit of the answers: standard deviations of the item (of its latent
+    response, if answers are ordinal), for loadings as many as one standard deviation of the factor moves, for residual
+    variances shares of the variance of the item; of the two occasions the mean variance counts.
     """
 
     item: str
@@ -224,7 +233,8 @@ def releases(
 def released(base: Repeated, fitted: OrdinalFitted, wider: OrdinalFitted, item: str, step: Step) -> Release:
     """What the fit of an ordinal model gains if an item is not held equal: the scaled and shifted difference test."""
     test = difference_test(fitted, wider)
-    change, std_error = _largest(base, wider.structure, wider.parameters, wider.sampling, item, step)
+    at = wider.parameters
+    change, std_error = _largest(base, wider.structure, at, at, wider.sampling, item, step)
     return Release(item, test.corrected, test.df, test.p_value, change, std_error)
 
 
@@ -290,7 +300,7 @@ def _release(
         sampling = inverse(information(wider, pieces, at, "expected"), wider)
     move = sampling @ pull
     statistic, df = float(fitted.n * pull @ move), wider.n_parameters - fitted.structure.n_parameters
-    change, std_error = _largest(base, wider, at + move, sampling / fitted.n, item, step)
+    change, std_error = _largest(base, wider, at + move, at, sampling / fitted.n, item, step)
     return Release(item, statistic, df, float(stats.chi2.sf(statistic, df)), change, std_error)
 
 
@@ -304,26 +314,50 @@ def _carried(wider: Structure, fitted: Fitted) -> Floats:
 
 
 def _largest(
-    base: Repeated, wider: Structure, at: Floats, sampling: Floats, item: str, step: Step
+    base: Repeated, wider: Structure, at: Floats, usual: Floats, sampling: Floats, item: str, step: Step
 ) -> tuple[float, float]:
-    """The largest difference of an item from the first occasion, and the largest standard error of one."""
-    matrix = {"threshold": "thresholds", "metric": "loadings", "scalar": "intercepts", "strict": "residuals"}[step]
+    """The largest difference of an item between two occasions, and the largest standard error of one.
+
+    Units are those that the model implies at the `usual` parameters.
+    """
     row = base.items.index(item)
+    matrix = _compared(base, row, step)
     changes, errors = [0.0], [0.0]
-    cells, spread = wider.at(at), np.sqrt(np.diagonal(wider.moments(at).covariances, axis1=1, axis2=2))
-    for first, *later in _sets(base, matrix, row):
-        unit = spread[first[0], first[1]] if matrix == "intercepts" else 1.0
-        for cell in later:
+    cells, units = wider.at(at)[matrix], _units(wider, usual, matrix)
+    for places in _sets(base, matrix, row):
+        for first, later in combinations(places, 2):
             contrast = np.zeros(len(at))
-            for each, sign in ((cell, 1.0), (first, -1.0)):
+            for each, sign in ((later, 1.0), (first, -1.0)):
                 if wider.places[matrix][each] != FIXED:
                     contrast[wider.places[matrix][each]] += sign
-            changes.append(float(cells[matrix][cell] - cells[matrix][first]) / unit)
+            unit = float(np.sqrt((units(first) ** 2 + units(later) ** 2) / 2))
+            changes.append(float(cells[later] - cells[first]) / unit)
             errors.append(float(np.sqrt(contrast @ sampling @ contrast)) / unit)
     return max(changes, key=abs), max(errors)
 
 
-def _sets(base: Repeated, matrix: str, row: int) -> list[list[Cell]]:
+def _compared(base: Repeated, row: int, step: Step) -> Matrix:
+    """Where the difference stands that a step does not allow; two answers have a threshold and no intercept."""
+    if step == "scalar" and base.thresholds[row] == 1:
+        return "thresholds"
+    return COMPARED[step]
+
+
+def _units(wider: Structure, usual: Floats, matrix: Matrix) -> Callable[[Cell], float]:
+    """In what a cell is told: standard deviations of its item, for loadings by one of the factor; its variance."""
+    variances = np.diagonal(wider.moments(usual).covariances, axis1=1, axis2=2)
+    factors = np.diagonal(wider.at(usual)["factor_covariances"], axis1=1, axis2=2)
+
+    def unit(cell: Cell) -> float:
+        group, row, column = cell
+        if matrix == "residuals":
+            return float(variances[group, row])
+        return float(np.sqrt(variances[group, row] / (factors[group, column] if matrix == "loadings" else 1.0)))
+
+    return unit
+
+
+def _sets(base: Repeated, matrix: Matrix, row: int) -> list[list[Cell]]:
     if matrix == "intercepts":
         return [base.over("intercepts", row)]
     return _cells_of(base, matrix, row)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smstudy.errors import EstimationError
-from smstudy.inference.factor_models.admissible import inverse, refuse_improper
+from smstudy.inference.factor_models.admissible import ImproperError, inverse, refuse_improper
 from smstudy.inference.factor_models.fitted import ChiSquare, Fitted, Sample
 from smstudy.inference.factor_models.starts import oriented, started
 from smstudy.inference.factor_models.structures import FIXED, Moments, Structure, fixed
@@ -504,10 +504,11 @@ def _refuse_heywood(model: Structure, parameters: Floats) -> None:
     unique = np.diagonal(model.at(parameters)["residuals"], axis1=1, axis2=2) / variances
     bad = sorted({model.items[item] for item in np.nonzero(~(unique > LEAST_UNIQUE))[1]})
     if bad:
-        raise EstimationError(
+        raise ImproperError(
             f"The factors would explain all of {', '.join(bad)} and more: a standardized loading of 1 or beyond (a "
             "Heywood case), so its numbers mean nothing. Leave that item out or look where it belongs, use fewer "
-            "factors, or collect more answers."
+            "factors, or collect more answers.",
+            np.nonzero(~(unique > LEAST_UNIQUE))[0],
         )
 
 

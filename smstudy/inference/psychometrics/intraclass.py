@@ -20,10 +20,13 @@ class Grouped:
 
     Attributes
     ----------
-    single, single_ends : float, (float, float)
-        ICC(1): share of the variance of a single answer that lies between groups, with its interval.
-    average, average_ends : float, (float, float)
-        ICC(2): reliability of the mean of a group of average size, with its interval.
+    single, average : float
+        ICC(1), the share of the variance of a single answer that lies between groups, and ICC(2), the reliability of
+        the mean of a group of average size, as if all groups were of average size.
+    exact, single_ends : float, (float, float)
+        ICC(1) by the size of every group, and its interval: where the weighted F ratio is 1, and its quantiles.
+    exact_average, average_ends : float, (float, float)
+        The same of ICC(2).
     statistic, df, df_residual, p_value : float
         F test of no difference between groups.
     size : float
@@ -33,8 +36,10 @@ class Grouped:
     """
 
     single: float
-    single_ends: Ends
     average: float
+    exact: float
+    single_ends: Ends
+    exact_average: float
     average_ends: Ends
     statistic: float
     df: int
@@ -84,8 +89,10 @@ def grouped_correlation(values: Floats, groups: NDArray[np.int64], conf_level: f
     Returns
     -------
     Grouped
-        Unequal groups enter the estimates with their average size, as R multilevel has it. The interval is Wald's,
-        exact for normal scores in groups of any size; for equal groups it is that of the F ratio.
+        Unequal groups enter `single` and `average` with their average size, as R multilevel has it, and may then lie
+        outside the interval, which is Wald's: exact for normal scores in groups of any size; for equal groups it is
+        that of the F ratio. `exact` and `exact_average` are made as the interval is, and lie in it; for equal groups
+        all are the same.
 
     Raises
     ------
@@ -95,7 +102,8 @@ def grouped_correlation(values: Floats, groups: NDArray[np.int64], conf_level: f
     References
     ----------
     Bliese (2000), in Klein & Kozlowski, Multilevel Theory, 349-381. Interval: Wald (1940), Annals of Mathematical
-    Statistics 11, 96-100. Agrees with R multilevel::ICC1, multilevel::ICC2 and, for equal groups, psych::ICC.
+    Statistics 11, 96-100; estimate made alike: Paule & Mandel (1982), J. Research of the National Bureau of Standards
+    87, 377-385. Agrees with R multilevel::ICC1, multilevel::ICC2 and, for equal groups, psych::ICC.
 
     Examples
     --------
@@ -114,11 +122,13 @@ def grouped_correlation(values: Floats, groups: NDArray[np.int64], conf_level: f
     if within <= np.spacing(np.abs(values).max()) ** 2 * n:
         raise EstimationError("Within groups nobody differs, so an intraclass correlation says nothing.")
     ratio, size = between / within, n / k
-    low, high = _exact_ends(means, sizes, within, conf_level)
+    low, exact, high = _exact(means, sizes, within, conf_level)
     return Grouped(
         single=_single(ratio, size),
-        single_ends=(low, high),
         average=float(1 - 1 / ratio) if ratio > 0 else float("-inf"),
+        exact=exact,
+        single_ends=(low, high),
+        exact_average=stepped_up(exact, size),
         average_ends=(stepped_up(low, size), stepped_up(high, size)),
         statistic=float(ratio),
         df=df,
@@ -203,8 +213,8 @@ def _single(ratio: float, size: float) -> float:
     return float((ratio - 1) / (ratio + size - 1))
 
 
-def _exact_ends(means: Floats, sizes: Floats, within: float, conf_level: float) -> Ends:
-    """Where the F ratio of the group means, weighted as a correlation asks for, meets the quantiles of F."""
+def _exact(means: Floats, sizes: Floats, within: float, conf_level: float) -> tuple[float, float, float]:
+    """Where the F ratio of the group means, weighted as a correlation asks for, meets 1 and the quantiles around it."""
     k, n = len(sizes), sizes.sum()
     least = -1 / (sizes.max() - 1) + 1e-9
 
@@ -219,7 +229,7 @@ def _exact_ends(means: Floats, sizes: Floats, within: float, conf_level: float) 
         return float(optimize.brentq(lambda single: ratio(single) - quantile, least, 1.0, xtol=1e-14))
 
     tail = (1 - conf_level) / 2
-    return meets(stats.f.isf(tail, k - 1, n - k)), meets(stats.f.ppf(tail, k - 1, n - k))
+    return meets(stats.f.isf(tail, k - 1, n - k)), meets(1.0), meets(stats.f.ppf(tail, k - 1, n - k))
 
 
 def _ends_of_ratio(ratio: float, df: int, df_residual: int, conf_level: float) -> Ends:

@@ -41,6 +41,7 @@ def test_agrees_with_multilevel_on_unequal_groups() -> None:
     found, expected = grouped_correlation(items.mean(axis=1), groups), R["unequal"]
     assert found.single == pytest.approx(expected["icc_1"], abs=1e-12)  # closed form
     assert found.average == pytest.approx(expected["icc_2"], abs=1e-12)  # closed form
+    assert found.single_ends[0] < found.exact < found.single_ends[1]
     assert found.statistic == pytest.approx(expected["F"], abs=1e-10)  # ratio of two sums of a hundred squares
     assert found.p_value == pytest.approx(expected["p"], rel=1e-8)  # far in the tail
     assert [found.df, found.df_residual] == expected["df"]
@@ -52,6 +53,7 @@ def test_agrees_with_psych_and_lme4_on_equal_groups() -> None:
     single, average = ([expected[name][i] for name in ("icc", "low", "high")] for i in (0, 1))
     np.testing.assert_allclose([found.single, *found.single_ends], single, atol=1e-10)  # a root to 1e-14 against R's qf
     np.testing.assert_allclose([found.average, *found.average_ends], average, atol=1e-10)  # as above
+    np.testing.assert_allclose([found.exact, found.exact_average], [found.single, found.average], atol=1e-12)  # a root
     assert found.single == pytest.approx(expected["lme4"], abs=1e-6)  # lme4 searches the likelihood
 
 
