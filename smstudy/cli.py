@@ -132,10 +132,10 @@ def _release(options: argparse.Namespace) -> None:
 
 
 def _list(options: argparse.Namespace) -> None:
-    from smstudy.study.definition import list_studies, read_study
+    from smstudy.study.definition import list_studies, place_of, read_study
 
     for name, folder in sorted(list_studies().items()):
-        print(f"{name:24} {read_study(folder).title}")
+        print(f"{name:24} {read_study(folder).title:48} {place_of(folder)}")
 
 
 def _new(options: argparse.Namespace) -> None:

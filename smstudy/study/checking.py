@@ -13,27 +13,32 @@ import pandas as pd
 
 from smstudy.display.prose import join_words, plural
 from smstudy.documents import document_problems, entry_lines
-from smstudy.errors import CodebookError, SmstudyError, StudyError, did_you_mean
+from smstudy.engine.parameters import declared_parameters
+from smstudy.errors import CodebookError, DataError, SmstudyError, StudyError, did_you_mean
+from smstudy.inference.regression.formula import parse_formula
 from smstudy.privacy import FLOOR_SCORES
-from smstudy.study.definition import Study, find_notebook, find_study, read_study
+from smstudy.study.definition import Study, find_notebook, find_study, read_study, still_drafted
 from smstudy.study.inputs import Inputs, resolve_inputs
-from smstudy.study.naming import MADE_BY_CLEANING, columns_of
+from smstudy.study.naming import FORMULA, MADE_BY_CLEANING, columns_of
 from smstudy.study.report import SUMMARY
 from smstudy.study.runner import plan_jobs
 from smstudy.study.session import StudyRun
 from smstudy.survey.cleaning import clean
-from smstudy.survey.codebook import Codebook, Variable, read_codebook
+from smstudy.survey.codebook import NAME, Codebook, Scale, Variable, read_codebook
 from smstudy.survey.dataset import Survey
-from smstudy.survey.decoding import decode, doubled_headers
+from smstudy.survey.decoding import UNKNOWN, decode, doubled_headers
 from smstudy.survey.defects import READ
 from smstudy.survey.drafts.guesses import TO_CONFIRM
 from smstudy.survey.exports import Export, read_export
+from smstudy.survey.quality import quality_card, with_flags
+from smstudy.survey.quoting import may_quote
 from smstudy.survey.schema import SILENT, STOPS, compare_schemas
 
-DRAFTED = ("What does this study want to know?", "Name of the organization")
 KEPT = re.compile(r"run\.keep\(\s*[\"']([\w-]+)")
 WEIGHTS = "15-weights"
 SCALES = "20-scales"
+ROWS_ARE_NAMED = (WEIGHTS, SCALES, "30-groups", "40-drivers", "50-segments")
+CODES_ONLY = re.compile(r'"-?\d+([.,]0+)?"((, | and )"-?\d+([.,]0+)?")*')
 MOST_TERMS = 6
 MOST_ANSWERS = 12
 Given = TypeVar("Given")
@@ -129,6 +134,7 @@ def _check_study(found: _Findings, folder: Path, study: Study, codebook: Codeboo
             text = f'study.yml: {key}: "{name}" is no variable of the codebook. {did_you_mean(name, known)}'
             found.problems.append(StudyError(text))
     _check_results(found, folder, study)
+    _check_terms(found, folder, study, codebook)
     _check_scales(found, folder, study, codebook)
     if inputs is not None:
         _check_notebooks(found, folder, study, inputs)
@@ -145,6 +151,39 @@ def _check_results(found: _Findings, folder: Path, study: Study) -> None:
                 f"keep. {did_you_mean(result, kept)}"
             )
             found.problems.append(StudyError(text))
+
+
+def _check_terms(found: _Findings, folder: Path, study: Study, codebook: Codebook) -> None:
+    """Terms of hypotheses: where a shipped notebook names rows after scales and variables, there must be one.
+
+    What is more than a plain name, such as a level or a product, is not looked at.
+    """
+    lines = entry_lines(folder / "study.yml", "hypotheses", name="id")
+    for hypothesis in study.hypotheses:
+        notebook = hypothesis.result.partition("/")[0]
+        shipped = notebook in ROWS_ARE_NAMED and not (folder / f"{notebook}.ipynb").is_file()
+        if not shipped or hypothesis.rule != "interval" or not NAME.fullmatch(hypothesis.term):
+            continue
+        named = _terms_of_formula(folder, study, notebook)
+        known = named or [*(scale.name for scale in codebook.scales), *columns_of(codebook)]
+        if hypothesis.term not in known:
+            among = "the formula of its notebook" if named else "the scales and variables of the codebook"
+            text = (
+                f'study.yml line {lines.get(hypothesis.id, 1)}: hypothesis "{hypothesis.id}": term "{hypothesis.term}" '
+                f"is not in {among}, so it would not be tested. {did_you_mean(hypothesis.term, known)}"
+            )
+            found.problems.append(StudyError(text))
+
+
+def _terms_of_formula(folder: Path, study: Study, notebook: str) -> list[str]:
+    """Columns of the formula a notebook works with; none if it has no formula, or one that cannot be read."""
+    step = next((step for step in study.notebooks if step.name == notebook), None)
+    try:
+        parameters = declared_parameters(find_notebook(folder, notebook))
+        formula = step.parameters.get(FORMULA) or parameters[FORMULA].default
+        return list(parse_formula(formula).columns)
+    except (SmstudyError, KeyError, AttributeError):
+        return []
 
 
 def _check_scales(found: _Findings, folder: Path, study: Study, codebook: Codebook) -> None:
@@ -229,12 +268,16 @@ def _decoded(export: Export, run: StudyRun) -> Survey | None:
 def _column_problems(
     export: Export, codebook: Codebook, changed: pd.DataFrame, lines: Mapping[str, int], *, earlier: bool
 ) -> Iterable[SmstudyError]:
-    """One problem for each column that cannot be read: what is wrong, where, what to write."""
+    """One problem for each column that cannot be read: what is wrong, where, what to write.
+
+    Columns that hold the same unknown codes are one problem.
+    """
     rows = {row.term: row for row in changed[changed["status"].isin(STOPS)].itertuples()}
-    doubled = doubled_headers(export)
+    doubled, together = doubled_headers(export), _with_same_codes(codebook, rows)
     for variable in codebook.variables:
         place = f"(variable {variable.name}, codebook.yml line {lines.get(variable.name, 1)})"
         header, row = variable.column_in(export.cells.columns), rows.get(variable.name)
+        alike = together.get(variable.name, ())
         if header is None:
             yield CodebookError(_absent(export, variable, place, row, earlier=earlier))
         elif header in doubled:
@@ -242,9 +285,65 @@ def _column_problems(
                 f"{export.source}: the header is there more than once: {header} {place}. "
                 "Rename the columns in the export, so that each name is there once."
             )
+        elif len(alike) > 1:
+            if variable.name == alike[0]:
+                yield DataError(_unknown_in_all(export, codebook, alike, row.new, lines))
         elif problem := _unreadable(export, codebook, variable):
             text = f"{problem} {place}" if row is None else _unknown(variable, header, place, row)
-            yield type(problem)(f"{export.source}: {text}")
+            yield type(problem)(f"{export.source}: {text}{_place_of_words(export, codebook, variable)}")
+
+
+def _with_same_codes(codebook: Codebook, rows: Mapping[str, tuple]) -> dict[str, tuple[str, ...]]:
+    """Variables by the codes they hold that the codebook does not know: for each of them, all that hold the same."""
+    held: dict[tuple[str, str], list[str]] = {}
+    for variable in codebook.of_kind("item", "category"):
+        row = rows.get(variable.name)
+        if row is not None and row.status == "answers not in the codebook" and CODES_ONLY.fullmatch(row.new):
+            held.setdefault((variable.kind, row.new), []).append(variable.name)
+    return {name: tuple(names) for names in held.values() for name in names}
+
+
+def _unknown_in_all(
+    export: Export, codebook: Codebook, names: Sequence[str], codes: str, lines: Mapping[str, int]
+) -> str:
+    """Several variables with the same unknown codes: one line, and where to write what."""
+    kind = codebook.variable(names[0]).kind
+    many = "categories" if kind == "category" else None
+    places = [f"{name} (line {lines.get(name, 1)})" for name in names[:MOST_TERMS]]
+    more = [f"{len(names) - MOST_TERMS} more"] if len(names) > MOST_TERMS else []
+    missing = ", ".join(f'{code}: "why"' for code in re.findall(r'"[^"]+"', codes))
+    answered = [v.name for v in codebook.variables if v.name not in names and _answers(export, v, codes)]
+    where = (
+        f"under each of them, because it is an answer of {join_words(answered[:MOST_TERMS])},"
+        if answered
+        else "at the top of codebook.yml"
+    )
+    return (
+        f"{export.source}: {plural(len(names), kind, many)} hold {codes}, which the codebook does not know: "
+        f"{join_words([*places, *more])}. If it means no answer, {where} write missing: {{{missing}}}; "
+        "if it is an answer, add it to their categories."
+    )
+
+
+def _answers(export: Export, variable: Variable, codes: str) -> bool:
+    """Whether one of the codes is an answer of a variable."""
+    header, told = variable.column_in(export.cells.columns), set(re.findall(r'"([^"]+)"', codes))
+    if variable.kind in ("number", "weight"):
+        return header is not None and bool(told & {str(cell).strip() for cell in export.cells[header].unique()})
+    return bool(told & {category.value for category in variable.categories})
+
+
+def _place_of_words(export: Export, codebook: Codebook, variable: Variable) -> str:
+    """Where the first answer stands that must not be quoted; empty if there is none."""
+    header = variable.column_in(export.cells.columns)
+    lenient = variable.model_copy(update={"unknown_codes": "missing"})
+    survey = decode(export, Codebook(title=codebook.title, missing=codebook.missing, variables=(lenient,)))
+    rows = survey.missing.loc[survey.missing["reason"] == UNKNOWN, "row"].to_numpy()
+    for row, cell in zip(rows, export.cells[header].iloc[rows], strict=True):
+        if not may_quote(str(cell).strip(), variable):
+            skipped = ", empty ones not counted" if export.blank_rows else ""
+            return f" The first text that is not shown stands in row {row + 1} below the headings{skipped}."
+    return ""
 
 
 def _absent(export: Export, variable: Variable, place: str, row: tuple | None, *, earlier: bool) -> str:
@@ -262,7 +361,7 @@ def _unknown(variable: Variable, header: str, place: str, row: tuple) -> str:
     plain = row.status in ("answers not in the codebook", "spelled differently")
     looks = "" if plain else f" It looks like: {row.status}."
     text = f'column "{header}" ({variable.kind}): {count} answers that the codebook does not know: {row.new} {place}.'
-    return f"{text}{looks} Allowed: {_allowed(variable)}. {row.repair}"
+    return f"{text}{looks} Allowed: {_allowed(variable)}. {row.repair.rstrip('.')}."
 
 
 def _allowed(variable: Variable) -> str:
@@ -300,13 +399,19 @@ def _rules_hold(found: _Findings, run: StudyRun, this_wave: bool) -> bool:
         return True
     except SmstudyError as problem:
         before = len(found.problems)
-        raw, good = run.survey("raw") if this_wave else None, []
+        raw, good = found.attempt(lambda: _flagged(run)) if this_wave else None, []
         for rule in run.study.rules if raw is not None else ():
             if found.attempt(lambda rule=rule: clean(raw, (*good, rule))) is not None:
                 good.append(rule)
         if len(found.problems) == before:
             found.problems.append(problem)
         return False
+
+
+def _flagged(run: StudyRun) -> Survey:
+    """The raw answers with the quality flags that rules may name."""
+    raw = run.survey("raw")
+    return with_flags(raw, quality_card(raw, attention=run.study.attention))
 
 
 # ---- what to say when it can run -----------------------------------------------------------------------------------
@@ -316,13 +421,13 @@ def _overview(run: StudyRun, changed: pd.DataFrame, lines: Mapping[str, int]) ->
     survey, previous, response = run.survey("clean"), run.previous_survey(), run.response()
     told = [
         f"{run.study.title}: {plural(len(run.study.notebooks), 'notebook')}",
-        f"wave {run.inputs.wave}, from {run.inputs.responses.name}:",
+        f"Wave {run.inputs.wave}, from {run.inputs.responses.name}:",
         *_indented(survey.log),
     ]
     if previous is not None:
-        told += [f"previous wave {run.inputs.previous_wave}:", *_indented(previous.log)]
+        told += [f"Previous wave {run.inputs.previous_wave}:", *_indented(previous.log)]
     notes = dict.fromkeys(finding.text for finding in (*survey.findings, *response.findings))
-    notes |= dict.fromkeys(_undecided(run.study))
+    notes |= dict.fromkeys([*_undecided(run.study), *_doubtful_scales(run)])
     questions = [
         f"codebook.yml line {lines.get(variable.name, 1)}, {variable.name}: {variable.confirm}"
         for variable in run.codebook.variables
@@ -334,11 +439,11 @@ def _overview(run: StudyRun, changed: pd.DataFrame, lines: Mapping[str, int]) ->
     return "\n".join(
         [
             *told,
-            *_section("perhaps read with another meaning:", doubts),
-            *_section("changed in the questionnaire:", harmless),
-            *_section("found in the export:", _defects(run)),
-            *_section("to know:", notes),
-            *_section("to confirm:", questions),
+            *_section("Perhaps read with another meaning:", doubts),
+            *_section("Changed in the questionnaire:", harmless),
+            *_section("Found in the export:", _defects(run)),
+            *_section("To know:", notes),
+            *_section("To confirm:", questions),
             ready,
         ]
     )
@@ -355,10 +460,33 @@ def _undecided(study: Study) -> list[str]:
     ]
 
 
+def _doubtful_scales(run: StudyRun) -> list[str]:
+    """Scales of one item, and items that belong to two scales: what cannot be computed with them."""
+    scales = run.codebook.scales
+    lines = entry_lines(run.folder / "codebook.yml", "scales")
+    single = [
+        f'codebook.yml line {lines.get(scale.name, 1)}: scale "{scale.name}" has one item, so its reliability and its '
+        "part in a factor model cannot be told."
+        for scale in scales
+        if len(scale.items) == 1
+    ]
+    owners: dict[str, list[Scale]] = {}
+    for scale in scales:
+        for name in scale.items:
+            owners.setdefault(name, []).append(scale)
+    shared = [
+        f'codebook.yml line {lines.get(several[-1].name, 1)}: item "{name}" is in the scales '
+        f"{join_words([json.dumps(scale.name) for scale in several])}, so no factor model can tell them apart: model, "
+        "validity and invariance are not computed. Take it out of one."
+        for name, several in owners.items()
+        if len(several) > 1
+    ]
+    return [*single, *shared]
+
+
 def _placeholders(run: StudyRun) -> list[str]:
     """What a draft left open: texts nobody wrote, codes nobody decided on."""
-    texts = {"question": run.study.question, "organization": run.study.organization}
-    left = [f"study.yml, {key}: still says what the draft wrote" for key, text in texts.items() if text in DRAFTED]
+    left = [f"{place} is what the draft wrote" for place in still_drafted(run.folder, run.study)]
     codes = {(code, reason) for v in run.codebook.variables for code, reason in v.missing.items()}
     open_codes = sorted(code for code, why in codes | {*run.codebook.missing.items()} if why == TO_CONFIRM)
     return left + [f'codebook.yml, code "{code}": say what it means, or take it out' for code in open_codes]

@@ -18,6 +18,7 @@ from smstudy.survey.rules import Rule
 
 SHIPPED = Path(__file__).resolve().parents[1] / "_shipped"
 CHECKOUT = Path(__file__).resolve().parents[2]
+DRAFTED = {"question": "What does this study want to know?", "organization": "Name of the organization"}
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 Value = str | int | float | bool | list[str] | list[int] | list[float] | None
 
@@ -180,6 +181,16 @@ def read_study(folder: Path) -> Study:
     return read_document(path, Study, StudyError)
 
 
+def still_drafted(folder: Path, study: Study) -> list[str]:
+    """Keys of `study.yml` that still say what `smstudy new` wrote, each with its line and what to write instead."""
+    said = {key: text for key, text in DRAFTED.items() if getattr(study, key) == text}
+    if study.title == folder.name:
+        said = {"title": folder.name, **said}
+    lines = (folder / "study.yml").read_text(encoding="utf-8-sig").splitlines()
+    places = {key: next((i for i, line in enumerate(lines, 1) if line.startswith(f"{key}:")), 1) for key in said}
+    return [f'study.yml line {places[key]}: {key}: "{text}"' for key, text in said.items()]
+
+
 def home() -> Path:
     """The folder that holds `notebooks`, `studies` and `data`: inside an installed package, else the checkout."""
     return SHIPPED if SHIPPED.is_dir() else CHECKOUT
@@ -211,6 +222,13 @@ def list_studies() -> dict[str, Path]:
     """All studies in reach, by name."""
     roots = [home() / "studies", *(up / "studies" for up in (*reversed(Path.cwd().parents), Path.cwd()))]
     return {path.parent.name: path.parent for root in roots for path in sorted(root.glob("*/study.yml"))}
+
+
+def place_of(folder: Path) -> str:
+    """Where a study lies: seen from the working folder, or that it comes with smstudy."""
+    if folder.is_relative_to(Path.cwd()):
+        return str(folder.relative_to(Path.cwd()))
+    return "comes with smstudy" if folder.parent == home() / "studies" else str(folder)
 
 
 def find_notebook(folder: Path, name: str) -> Path:

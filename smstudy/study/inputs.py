@@ -9,6 +9,7 @@ from pathlib import Path
 from smstudy.engine.fingerprint import digest_file
 from smstudy.errors import DataError, StudyError, did_you_mean
 from smstudy.study.definition import DataFile, Study
+from smstudy.survey.files import nearest_files
 
 ROLES = ("responses", "previous_responses", "frame")
 
@@ -123,7 +124,5 @@ def _declared(folder: Path, entry: DataFile) -> Path:
 def _given(name: str) -> Path:
     path = Path(name).expanduser()
     if not path.is_file():
-        near = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-        hint = did_you_mean(path.name, near) if near else "Check the folder."
-        raise DataError(f'There is no file "{name}". {hint}')
+        raise DataError(f'There is no file "{name}". {nearest_files(path)}')
     return path.resolve()

@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 from smstudy.engine.fingerprint import digest_json
 from smstudy.engine.manifest import MANIFEST, read_manifest, write_manifest
 from smstudy.engine.schedule import only_run
-from smstudy.errors import RunError
+from smstudy.errors import RunError, StudyError
 from smstudy.result import Finding
-from smstudy.study.definition import Study, find_study, read_study, runs_folder
+from smstudy.study.definition import Study, find_study, read_study, runs_folder, still_drafted
 from smstudy.study.guarding import UNRECOGNIZED, guard, released
 from smstudy.study.inputs import Inputs, resolve_inputs
 from smstudy.study.ledger import Ledger, read_ledger, write_ledger
@@ -42,6 +42,8 @@ def release_run(name: str, *, wave: str = "") -> Path:
 
     Raises
     ------
+    StudyError
+        If `study.yml` still says what its draft said.
     RunError
         If there is no complete run, or data, codebook or study were changed since.
     DisclosureError
@@ -49,6 +51,7 @@ def release_run(name: str, *, wave: str = "") -> Path:
     """
     folder = find_study(name)
     study = read_study(folder)
+    _refuse_drafted(folder, study)
     run = verified_run(folder, study, wave)
     recorded = dict(read_manifest(run)["identity"])
     closed = {tuple(group) for group in recorded.pop("closed", ())}
@@ -61,6 +64,15 @@ def release_run(name: str, *, wave: str = "") -> Path:
     with only_run(runs_folder(folder)):
         findings = _remember(folder, study, inputs, digest_json(recorded), closed)
     return _copy(run, runs_folder(folder).with_name("released") / run.parent.name / run.name, findings)
+
+
+def _refuse_drafted(folder: Path, study: Study) -> None:
+    """Refuse to let a report go out under words that nobody wrote."""
+    if drafted := still_drafted(folder, study):
+        raise StudyError(
+            f"{folder.name} still says what its draft said, and a released report would show it: {'; '.join(drafted)}. "
+            f"Write your own words there, type `smstudy run {folder.name}`, then release."
+        )
 
 
 def guarded(folder: Path, study: Study, inputs: Inputs, ledger: Ledger, run: str) -> tuple[list[tuple[str, str]], bool]:

@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from smstudy.display.prose import plural
 from smstudy.engine.fingerprint import digest_file
-from smstudy.errors import StudyError
+from smstudy.errors import DataError, StudyError
 from smstudy.instruments.library import Recognized
 from smstudy.study.recognition import apply_instruments, recognized_scales
 from smstudy.survey.decoding import NUMBER, doubled_headers, normalize
@@ -24,7 +24,7 @@ from smstudy.survey.drafting import draft_variables, is_unit, left_out
 from smstudy.survey.drafts.batteries import belong, neighbors
 from smstudy.survey.drafts.guesses import SENTINELS, Draft, is_unlabeled, of_platform, words_of
 from smstudy.survey.drafts.languages import declared_in, spoken_in
-from smstudy.survey.exports import read_export
+from smstudy.survey.exports import Export, read_export
 
 PLATFORM_RULES = (
     ("preview", "eligibility", "status", {"Survey Preview", "Survey Test", "1", "2"}, "Test run of the questionnaire"),
@@ -40,6 +40,7 @@ TOLD_TO = re.compile(
 PERSON = re.compile(r"\b(panel|personal code|code word|token|participant|pseudonym)", re.IGNORECASE)
 LANGUAGE_COLUMNS = {"userlanguage", "startlanguage", "language"}
 FEWEST_ITEMS = 2
+NO_CHOICE = ("text", "id", "date")
 COMMON = 3
 FEW_ITEMS = (
     "A run needs at least 2 variables of kind item. Where answers are steps of a scale, write kind: item, and a number "
@@ -96,7 +97,7 @@ def draft_study(name: str, export: str, structure: str | None = None) -> Drafted
     StudyError
         If the name cannot be used or is taken.
     DataError
-        If the export cannot be read.
+        If the export cannot be read, or the file is none.
     """
     if not NAME.fullmatch(name):
         raise StudyError(f'"{name}" cannot name a study. Use small letters, digits and hyphens, for instance my-study.')
@@ -105,7 +106,9 @@ def draft_study(name: str, export: str, structure: str | None = None) -> Drafted
         raise StudyError(f"{folder} is there already. Choose another name, or delete the folder.")
     source = Path(export).expanduser().resolve()
     read = read_export(source, structure=Path(structure).expanduser()) if structure else read_export(source)
-    drafts, found = apply_instruments(draft_variables(read), coded=read.choices)
+    drafts = draft_variables(read)
+    _refuse_no_export(read, drafts)
+    drafts, found = apply_instruments(drafts, coded=read.choices)
     left = left_out(read)
     pages = _render(name, source, _seen_from(folder, source), drafts, found, left)
     try:
@@ -115,6 +118,16 @@ def draft_study(name: str, export: str, structure: str | None = None) -> Drafted
     except OSError as problem:
         raise StudyError(f"{folder} cannot be written: {problem.strerror}. Choose a folder you may write to.") from None
     return Drafted(folder, left, [name for name in left if name in doubled_headers(read)], _few_items(drafts))
+
+
+def _refuse_no_export(read: Export, drafts: Sequence[Draft]) -> None:
+    """Refuse a text that is read as a single column of words: an export has one column for each question."""
+    if read.cells.shape[1] + len(read.dropped) == 1 and drafts[0].kind in NO_CHOICE:
+        raise DataError(
+            f"{read.source} is no survey export: it is one column of text; an export has one for each question. Give "
+            "the answers as the survey platform exports them: CSV or other separated text, .xlsx, .sav, .dta or "
+            "Parquet."
+        )
 
 
 def _few_items(drafts: Sequence[Draft]) -> bool:
@@ -281,11 +294,12 @@ def common_missing(drafts: Sequence[Draft]) -> dict[str, str]:
     given = [(code, why) for draft in drafts for code, why in draft.missing.items()]
     answers = {normalize(word) for draft in drafts for word in words_of(draft)}
     reasons = {code: {why for other, why in given if other == code} for code, _ in given}
+    are_numbers = any(draft.kind in ("number", "weight") for draft in drafts)
     return {
         code: why
         for (code, why), times in Counter(given).items()
         if times >= COMMON and len(reasons[code]) == 1 and normalize(code) not in answers
-        and (code in SENTINELS or not NUMBER.fullmatch(code))
+        and (code in SENTINELS or not NUMBER.fullmatch(code) or not are_numbers)
     }  # fmt: skip
 
 

@@ -17,6 +17,10 @@ from smstudy.errors import CodebookError, did_you_mean
 Kind = Literal["id", "unit", "category", "item", "number", "date", "text", "multi-select", "weight"]
 Code = Annotated[str, BeforeValidator(lambda value: value if isinstance(value, (str, bool)) else f"{value}")]
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+ANSWER_LINES = (
+    "At the top of codebook.yml write answer_scales: {agree5: [{value: 1, label: Strongly disagree}, {value: 2, label: "
+    "Disagree}, ...]}, under the item categories: agree5"
+)
 
 
 class Category(Entry):
@@ -154,6 +158,8 @@ class Codebook(Entry):
 
     def _check_scale(self, scale: Scale) -> None:
         items = {v.name: v for v in self.variables if v.kind == "item"}
+        if not scale.items:
+            raise ValueError(f'scale "{scale.name}" names no items. Name two or more')
         for name in scale.items:
             if name not in items:
                 raise ValueError(f'scale "{scale.name}" names "{name}", which is no item. {did_you_mean(name, items)}')
@@ -226,7 +232,7 @@ def _filled(variable: object, known: Mapping) -> object:
 def _check_answers(variable: Variable) -> None:
     if variable.kind == "item":
         if len(variable.categories) < 2:
-            raise ValueError(f'item "{variable.name}" needs at least two categories, or the name of an answer scale')
+            raise ValueError(f'item "{variable.name}" needs at least two categories. {ANSWER_LINES}')
         if not all(_is_number(category.value) for category in variable.categories):
             raise ValueError(f'item "{variable.name}": every category needs a number as its value')
     _refuse_twice(f'code of "{variable.name}"', [category.value for category in variable.categories])

@@ -11,7 +11,15 @@ from pydantic import ValidationError
 from smstudy.errors import DataError, SmstudyError
 from smstudy.survey.codebook import Category, Codebook, Constraints, Variable
 from smstudy.survey.decoding import decode, doubled_headers, normalize
-from smstudy.survey.drafts.batteries import ask_once, level, mark_rankings, mark_reverse, promote, share_missing
+from smstudy.survey.drafts.batteries import (
+    ask_about_codes,
+    ask_once,
+    level,
+    mark_rankings,
+    mark_reverse,
+    promote,
+    share_missing,
+)
 from smstudy.survey.drafts.guesses import Draft, draft_column, names_unit, wording_of
 from smstudy.survey.drafts.wordings import split_title
 from smstudy.survey.exports import Export
@@ -54,7 +62,7 @@ def draft_variables(export: Export) -> list[Draft]:
     drafts = [draft_column(export, column, names, stems) for column in used]
     drafts = mark_rankings(promote(level(drafts, export)), export)
     readable = share_missing([_decodable(draft, export) for draft in drafts])
-    return mark_reverse(ask_once(readable), export)
+    return mark_reverse(ask_about_codes(ask_once(readable)), export)
 
 
 def left_out(export: Export) -> dict[str, str]:

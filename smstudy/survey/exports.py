@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from smstudy.errors import DataError, did_you_mean
+from smstudy.errors import DataError
 from smstudy.survey.codebook import Kind
+from smstudy.survey.files import nearest_files
 from smstudy.survey.formats import foreign
 from smstudy.survey.formats.columns import Column, stored
 from smstudy.survey.formats.identifiers import identifier_by_content, identifier_by_name
@@ -294,10 +295,7 @@ def _refuse_missing(path: Path) -> None:
     if path.is_dir():
         raise DataError(f"{path}: this is a folder. Name the export file in it.")
     if not path.exists():
-        folder = path.parent
-        near = [file.name for file in folder.iterdir() if file.name[0] != "."] if folder.is_dir() else []
-        hint = did_you_mean(path.name, near) if near else "Check the folder."
-        raise DataError(f"{path}: there is no such file. {hint}")
+        raise DataError(f"{path}: there is no such file. {nearest_files(path)}")
     if not path.is_file():
         raise DataError(f"{path}: this is not an ordinary file. Save the export to disk first.")
     if path.stat().st_size > MAX_BYTES:

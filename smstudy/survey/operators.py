@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from smstudy.survey.dataset import Survey
 from smstudy.survey.decoding import normalize
 from smstudy.survey.rules import Condition
 
+FLAG = "flag_"
 MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio, odd: spreads bits (Knuth, vol. 3, 6.4)
 
 
@@ -37,9 +38,15 @@ class State:
             return self.changed[name]
         if name in self.survey.answers:
             return self.survey.answers[name]
-        made = " Quality flags are there after with_flags()." if name.startswith("flag_") else ""
-        hint = did_you_mean(name, map(str, [*self.survey.answers.columns, *self.changed]))
-        raise self.error(f'there is no variable "{name}". {hint}{made}')
+        raise self.unknown(name, [*self.survey.answers.columns, *self.changed])
+
+    def unknown(self, name: str, known: Iterable[object]) -> StudyError:
+        """The error for a name that none of the known ones is."""
+        names = [*map(str, known)]
+        flags, asked = [word for word in names if word.startswith(FLAG)], name.startswith(FLAG)
+        made = " Quality flags are there after with_flags()." if asked and not flags else ""
+        hint = did_you_mean(name, flags if asked and flags else [word for word in names if word not in flags])
+        return self.error(f'there is no variable "{name}". {hint}{made}')
 
     def block(self, condition: Condition) -> dict[str, pd.Series]:
         """The columns of a rule, scales spelled out as their items and multi-selects as their choices."""
@@ -91,7 +98,7 @@ def flag_name(name: str) -> str:
     >>> flag_name("too-fast")
     'flag_too_fast'
     """
-    return "flag_" + name.replace("-", "_")
+    return FLAG + name.replace("-", "_")
 
 
 def comparable(state: State, name: str, value: float | str) -> float | str | pd.Timestamp:
@@ -252,6 +259,10 @@ def _chosen(state: State, condition: Condition) -> np.ndarray:
 
 def _flagged(state: State, condition: Condition) -> np.ndarray:
     names = tuple(name if state.has(name) else flag_name(name) for name in condition.columns)
+    flags = [str(name) for name in (*state.survey.answers.columns, *state.changed) if str(name).startswith(FLAG)]
+    for given, name in zip(condition.columns, names, strict=True):
+        if flags and not state.has(name):
+            raise state.unknown(given, flags if given.startswith(FLAG) else [flag.removeprefix(FLAG) for flag in flags])
     return _chosen(state, Condition(column=names, op="chosen"))
 
 

@@ -108,13 +108,13 @@ class Rule(Condition):
     def _check(self) -> Rule:
         _check_condition(self, self.id)
         if (self.to is not None) != (self.action == "recode"):
-            raise ValueError(f'rule "{self.id}": recode needs "to", and only recode does')
+            raise ValueError(f'"{self.id}": recode needs "to", and only recode does')
         if self.action in ("set_missing", "recode") and not isinstance(self.column, str):
-            raise ValueError(f'rule "{self.id}": {self.action} changes one column. Name one')
+            raise ValueError(f'"{self.id}": {self.action} changes one column. Name one')
         if self.where is not None:
             _check_condition(self.where, self.id)
             if self.where.relative_to or self.where.op == "duplicate_of_earlier":
-                raise ValueError(f'rule "{self.id}": "where" takes neither relative_to nor duplicate_of_earlier')
+                raise ValueError(f'"{self.id}": "where" takes neither relative_to nor duplicate_of_earlier')
         return self
 
     @property
@@ -128,11 +128,11 @@ class Rule(Condition):
 
 def _check_condition(condition: Condition, rule: str) -> None:
     if condition.op not in OPERATIONS:
-        raise ValueError(f'rule "{rule}": unknown op "{condition.op}". {did_you_mean(condition.op, OPERATIONS)}')
+        raise ValueError(f'"{rule}": unknown op "{condition.op}". {did_you_mean(condition.op, OPERATIONS)}')
     if not condition.columns:
-        raise ValueError(f'rule "{rule}": column names nothing')
+        raise ValueError(f'"{rule}": column names nothing')
     if condition.op not in SEVERAL and not isinstance(condition.column, str):
-        raise ValueError(f'rule "{rule}": {condition.op} takes one column. A list is for {", ".join(SEVERAL)}')
+        raise ValueError(f'"{rule}": {condition.op} takes one column. A list is for {", ".join(SEVERAL)}')
     _check_value(condition, rule)
     _check_other(condition, rule)
 
@@ -141,34 +141,34 @@ def _check_value(condition: Condition, rule: str) -> None:
     op, value = condition.op, condition.value
     if op in NO_VALUE:
         if value is not None:
-            raise ValueError(f'rule "{rule}": {op} takes no value. Leave it out')
+            raise ValueError(f'"{rule}": {op} takes no value. Leave it out')
     elif value is None:
-        raise ValueError(f'rule "{rule}": {op} needs a value')
+        raise ValueError(f'"{rule}": {op} needs a value')
     elif op in RANGES:
         _check_range(condition, rule)
     elif isinstance(value, tuple) != (op in LISTS):
-        raise ValueError(f'rule "{rule}": {op} takes {"a list" if op in LISTS else "one value"}')
+        raise ValueError(f'"{rule}": {op} takes {"a list" if op in LISTS else "one value"}')
     if op == "missing_share_above" and not (isinstance(value, float) and 0 <= value < 1):
-        raise ValueError(f'rule "{rule}": the share must be a number from 0 to less than 1')
+        raise ValueError(f'"{rule}": the share must be a number from 0 to less than 1')
     if op == "contains" and not (isinstance(value, str) and value.strip()):
-        raise ValueError(f'rule "{rule}": contains takes words; a number needs quotes')
+        raise ValueError(f'"{rule}": contains takes words; a number needs quotes')
 
 
 def _check_range(condition: Condition, rule: str) -> None:
     ends = condition.value
     if not isinstance(ends, tuple) or len(ends) != 2 or type(ends[0]) is not type(ends[1]) or ends[0] > ends[1]:
-        raise ValueError(f'rule "{rule}": {condition.op} takes the lowest and the highest, as in [1, 5]')
+        raise ValueError(f'"{rule}": {condition.op} takes the lowest and the highest, as in [1, 5]')
 
 
 def _check_other(condition: Condition, rule: str) -> None:
     op = condition.op
     if (condition.other is not None) != (op in COLUMN_PAIRS):
-        raise ValueError(f'rule "{rule}": {" and ".join(COLUMN_PAIRS)} need "other", and only they do')
+        raise ValueError(f'"{rule}": {" and ".join(COLUMN_PAIRS)} need "other", and only they do')
     if condition.plus and op not in COLUMN_PAIRS:
-        raise ValueError(f'rule "{rule}": "plus" is for {" and ".join(COLUMN_PAIRS)}')
+        raise ValueError(f'"{rule}": "plus" is for {" and ".join(COLUMN_PAIRS)}')
     if condition.relative_to is None:
         return
     if op not in RELATIVE:
-        raise ValueError(f'rule "{rule}": relative_to is for {" and ".join(RELATIVE)}')
+        raise ValueError(f'"{rule}": relative_to is for {" and ".join(RELATIVE)}')
     if not isinstance(condition.value, float) or condition.value <= 0:
-        raise ValueError(f'rule "{rule}": with relative_to the value is a factor above 0, as in 0.5')
+        raise ValueError(f'"{rule}": with relative_to the value is a factor above 0, as in 0.5')

@@ -18,6 +18,7 @@ from smstudy.survey.codebook import Category, Codebook, Variable
 from smstudy.survey.decoding import NUMBER, SHORT_CODE, UNKNOWN, decode, float_or_zero, normalize
 from smstudy.survey.drafts.wordings import agreement_places, split_title
 from smstudy.survey.exports import Export
+from smstudy.survey.quoting import SPELLING, may_quote
 
 STOPS = (
     "not in the export", "renamed", "perhaps renamed", "coding shifted", "recoded", "other language",
@@ -36,7 +37,6 @@ TIE = 0.05
 LONG_HEADER = 25
 MOST_SHOWN = 8
 MOST_MOVED = 10
-SPELLING = 0.8
 ENOUGH = 30
 MOST = 1e300
 LOOK_UP = "Look up in the survey platform that the codes are those of the codebook."
@@ -114,7 +114,8 @@ def compare_schemas(
         The previous wave. With it, edited wordings, moved columns and answers that are gone can be seen, and a renamed
         column is recognized by its wording and its answers.
     privacy : Privacy, optional
-        An answer that is no short code is quoted only if at least `min_n` respondents gave it.
+        Nobody's own words are quoted: only short codes and, if at least `min_n` respondents gave them, spellings of
+        declared answers and words that questionnaires use.
 
     Returns
     -------
@@ -143,7 +144,8 @@ def compare_schemas(
     return SchemaDiff(
         title=f"What changed in the questionnaire of {export.source}",
         note=f"Compared with the codebook{f' and with {previous.source}' if previous is not None else ''}. "
-        f"n = rows with the answers in question. Answers of fewer than {privacy.min_n} respondents are not quoted.",
+        f"n = rows with the answers in question. Quoted are short codes and, if at "
+        f"least {privacy.min_n} respondents gave them, spellings of declared answers; nobody's own words.",
         findings=_findings(rows),
         privacy=privacy,
         rows=rows,
@@ -352,9 +354,13 @@ class _Wave:
             return doubtful
         return doubtful[_Wave(self.export, self.codebook, self.min_n, {header: doubtful}).read(variable, header)[1]]
 
-    def quote(self, answers: pd.Series) -> str:
-        """Name answers: short codes, and those that many gave; the others are not shown."""
-        shown = [word for word, n in answers.items() if SHORT_CODE.fullmatch(word) or n >= self.min_n]
+    def may_quote(self, answer: str, n: int, variable: Variable) -> bool:
+        """Say whether an answer can be nobody's own words and, if it is no short code, was given by many."""
+        return may_quote(answer, variable) and (n >= self.min_n or bool(SHORT_CODE.fullmatch(answer)))
+
+    def quote(self, answers: pd.Series, variable: Variable) -> str:
+        """Name answers that may be quoted; the others are not shown."""
+        shown = [word for word, n in answers.items() if self.may_quote(word, n, variable)]
         shown = sorted(shown, key=lambda word: (not SHORT_CODE.fullmatch(word), float_or_zero(word), word))
         texts = [f'"{word}"' for word in shown[:MOST_SHOWN]]
         more = [f"{len(shown) - MOST_SHOWN} more"] if len(shown) > MOST_SHOWN else []
@@ -473,30 +479,34 @@ def _explain(variable: Variable, header: str, unknown: pd.Series, wave: _Wave) -
             status, old, new, repair = found
             return _Change(name, status, old, new, n, repair)
     codes = [word for word in unknown.index if SHORT_CODE.fullmatch(word)]
-    shown = wave.quote(unknown)
+    shown = wave.quote(unknown, variable)
     old = join_words([category.value for category in variable.categories[:12]]) if codes else ""
     return _Change(name, "answers not in the codebook", old, shown, n, _new_answer_line(variable, unknown, wave))
 
 
 def _new_answer_line(variable: Variable, unknown: pd.Series, wave: _Wave) -> str:
     under = f'Under "name: {variable.name}" write'
-    words = [w for w, n in unknown.items() if n >= wave.min_n or SHORT_CODE.fullmatch(w)][:MOST_SHOWN]
-    if variable.kind in CHOSEN and len(words) > 2:
-        return f'Under "name: {variable.name}" add each to the aliases of an answer, or to missing: with its reason.'
-    if variable.kind in CHOSEN and words:
+    known = [word for word, n in unknown.items() if wave.may_quote(word, n, variable)]
+    words = known[:MOST_SHOWN]
+    if variable.kind not in CHOSEN or not words:
+        own = "kind: text if people wrote their own words there, else " if variable.kind in CHOSEN else ""
+        return f"{under} {own}unknown_codes: missing, or add the answers to its categories."
+    if len(words) > 2:
+        line = f'Under "name: {variable.name}" add each to the aliases of an answer, or to missing: with its reason.'
+    else:
         missing = ", ".join(f'{_quoted(word)}: "why"' for word in words)
         value = words[0] if variable.kind != "item" or NUMBER.fullmatch(words[0]) else "CODE"
         answer = f"{{value: {_quoted(value)}, label: {_quoted(words[0])}}}"
-        return f"{under} missing: {{{missing}}}, or add to its categories: - {answer}"
-    return f"{under} unknown_codes: missing, or add the answers to its categories."
+        line = f"{under} missing: {{{missing}}}, or add to its categories: - {answer}"
+    return line if len(known) == len(unknown) else f"{line}. If people wrote their own words there, write kind: text."
 
 
 Explanation = tuple[str, str, str, str]
 
 
 def _numbers(words: Collection[str]) -> list[float] | None:
-    """The answers as whole numbers in order; None if one is none."""
-    if not len(words) or not all(NUMBER.fullmatch(word) for word in words):
+    """The answers as whole numbers in order; None if one is no short code."""
+    if not len(words) or not all(SHORT_CODE.fullmatch(word) for word in words):
         return None
     numbers = sorted({float(word.replace(",", ".")) for word in words})
     return numbers if all(number.is_integer() for number in numbers) else None
@@ -572,11 +582,11 @@ def _misspelled(variable: Variable, header: str, unknown: pd.Series, wave: _Wave
     near = {word: get_close_matches(normalize(word), labels, n=1, cutoff=SPELLING) for word in unknown.index}
     if not all(near.values()) or variable.kind == "multi-select":
         return None
-    shown = [word for word in unknown.index if unknown[word] >= wave.min_n]
+    shown = [word for word, n in unknown.items() if wave.may_quote(word, n, variable)]
     known = {labels[match[0]].label for match in near.values()}
     lines = ", ".join(f"{_quoted(labels[near[w][0]].label)}: aliases: [{_quoted(w)}]" for w in shown)
     repair = f"Add to its categories {lines}" if shown else "Add the spelling to the aliases of the answer."
-    return "spelled differently", join_words(sorted(known)), wave.quote(unknown), repair
+    return "spelled differently", join_words(sorted(known)), wave.quote(unknown, variable), repair
 
 
 def _gone(pair: _Pair, wave: _Wave, before: _Wave) -> Iterator[_Change]:
@@ -592,7 +602,11 @@ def _gone(pair: _Pair, wave: _Wave, before: _Wave) -> Iterator[_Change]:
     lost = lost[lost >= max(before.min_n, 0.05 * then.sum())]
     if len(lost):
         yield _Change(
-            pair.term, "answers gone", before.quote(lost), "", repair="Decide whether the answer was still offered."
+            pair.term,
+            "answers gone",
+            before.quote(lost, pair.variable),
+            "",
+            repair="Decide whether the answer was still offered.",
         )
 
 

@@ -594,4 +594,138 @@ def test_a_hypothesis_on_a_result_nobody_keeps_is_refused_with_the_nearest_name(
 def test_what_a_draft_left_open_is_said(small):
     small.edit("study.yml", "organization: Nowhere Ltd", "organization: Name of the organization")
     checked = small.check()
-    assert checked.code == 0 and "organization: still says what the draft wrote" in checked.out
+    assert (
+        checked.code == 0
+        and 'study.yml line 3: organization: "Name of the organization" is what the draft wrote' in checked.out
+    )
+
+
+@pytest.mark.parametrize("kind", ["item, categories: agree5", "unit, categories: agree5", "date", "number", "weight"])
+def test_comments_that_many_gave_are_never_quoted(small, write_codebook, kind):
+    comments = ["bad; my boss Anna Smith", "very good says Lee", "n/a"]
+    text = write_codebook().replace("name: comment, kind: text", f"name: comment, kind: {kind}")
+    small.write("codebook.yml", text)
+    small.column("comment", [comments[i % 3] for i in range(120)])
+    outcome = small.check()
+    refused(outcome, 12, '"comment"', "rows hold", "row 1 below the headings")
+    assert not any(word in outcome.err for word in ("Anna", "Smith", "Lee", "boss", "good")), outcome.err
+    ran = small.run()
+    assert ran.code and not any(word in ran.err + ran.out for word in ("Anna", "Smith", "Lee", "boss", "good")), ran.err
+
+
+def test_the_same_unknown_code_in_many_items_is_one_problem(small):
+    for name in ("s1", "s2", "u1", "a3"):
+        small.column(name, ["9" if i % 9 == 0 else "3" for i in range(120)])
+    outcome = small.check()
+    places = [f"{name} (line" for name in ("s1", "s2", "u1", "a3")]
+    refused(outcome, 12, '4 items hold "9"', *places, 'at the top of codebook.yml write missing: {"9": "why"}')
+    assert "under each" not in outcome.err
+
+
+def test_a_code_that_is_an_answer_elsewhere_is_not_declared_missing_everywhere(small):
+    for name in ("s1", "s2"):
+        small.column(name, ["9" if i % 9 == 0 else "3" for i in range(120)])
+    small.column("seconds", ["9" if i % 9 == 0 else "300" for i in range(120)])
+    refused(small.check(), 12, '2 items hold "9"', "under each of them, because it is an answer of seconds", "missing:")
+
+
+def test_different_unknown_codes_stay_different_problems(small):
+    small.column("s1", ["9" if i % 9 == 0 else "3" for i in range(120)])
+    small.column("s2", ["8" if i % 9 == 0 else "3" for i in range(120)])
+    refused_for(small.check(), 12, ("DataError", '"s1"', '"9"'), ("DataError", '"s2"', '"8"'))
+
+
+def test_a_scale_without_items_is_refused_with_its_line(small):
+    small.edit("codebook.yml", "items: [u1, u2, u3]", "items: []")
+    line = 'codebook.yml line 30: scale "usefulness" names no items. Name two or more.'
+    assert small.check().lines == [f"CodebookError: {line}"]
+
+
+def test_an_item_without_answers_is_told_the_lines_to_write(small):
+    small.edit(
+        "codebook.yml", "{name: u1, title: Statement u1, kind: item, categories: agree5}", "{name: u1, kind: item}"
+    )
+    refused(
+        small.check(), 11, "codebook.yml line 21", '"u1"', "answer_scales: {agree5: [{value: 1", "categories: agree5"
+    )
+
+
+def test_check_says_what_a_scale_of_one_item_cannot_tell(small):
+    small.edit("codebook.yml", "items: [u1, u2, u3]", "items: [u1]")
+    checked = small.check()
+    assert checked.code == 0 and 'line 30: scale "usefulness" has one item' in checked.out
+
+
+def test_check_says_that_an_item_is_in_two_scales(small):
+    small.edit("codebook.yml", "items: [u1, u2, u3]", "items: [u1, u2, u3, s4]")
+    checked = small.check()
+    assert checked.code == 0
+    assert 'codebook.yml line 30: item "s4" is in the scales "support" and "usefulness"' in checked.out
+
+
+SHIPPED = (
+    ("  - {name: look}", "  - {name: look}\n  - {name: 40-drivers, parameters: {formula: use ~ support + C(unit)}}\n"
+     "  - {name: 30-groups, parameters: {scores: [use], focus: use}}"),
+    ("result: look/drivers, term: support", "result: 40-drivers/drivers, term: support"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("result", "term", "near"),
+    [
+        ("40-drivers/drivers", "suport", '"support"'),
+        ("30-groups/groups", "us", '"use"'),
+        ("40-drivers/drivers", "s1", "use"),
+    ],
+)
+def test_a_hypothesis_on_a_row_that_cannot_be_is_refused_with_the_nearest(small, result, term, near):
+    for change in SHIPPED:
+        small.edit("study.yml", *change)
+    assert small.check().code == 0
+    small.edit("study.yml", "40-drivers/drivers, term: support", f"{result}, term: {term}")
+    refused(small.check(), 10, "study.yml line", '"H1"', f'"{term}"', near)
+
+
+@pytest.mark.parametrize("term", ["(intercept)", '"unit[Sales]"', '"support:use"'])
+def test_a_row_that_only_the_result_knows_is_not_guessed_at(small, term):
+    for change in SHIPPED:
+        small.edit("study.yml", *change)
+    small.edit("study.yml", "term: support", f"term: {term}")
+    assert small.check().code == 0
+
+
+def test_rows_of_ones_own_notebook_are_not_guessed_at(small):
+    small.edit("study.yml", "term: support", "term: anything")
+    assert small.check().code == 0
+
+
+FLAGGED = "\nrules:\n  - {{id: a, stage: quality, column: {}, op: {}, action: flag, reason: r}}"
+
+
+@pytest.mark.parametrize(("column", "near"), [("flag_carelss", '"flag_careless"'), ("carelss", '"careless"')])
+def test_a_flag_that_is_not_there_is_named_as_it_was_written(small, column, near):
+    small.edit("study.yml", "unit: unit", "unit: unit" + FLAGGED.format(column, "flagged"))
+    outcome = small.check()
+    refused(outcome, 10, f'"{column}"', f"Did you mean {near}")
+    assert "flag_flag" not in outcome.err and "with_flags" not in outcome.err
+
+
+def test_a_rule_on_a_flag_holds_beside_one_that_fails(small):
+    rules = FLAGGED.format("flag_careless", "flagged") + FLAGGED.format("s9", "missing").partition("rules:")[2]
+    small.edit("study.yml", "unit: unit", "unit: unit" + rules.replace("id: a", "id: b", 1))
+    refused(small.check(), 10, 'Cleaning rule "a"', '"s9"')
+
+
+def test_the_rule_is_named_once(small):
+    small.edit("study.yml", "unit: unit", "unit: unit" + FLAGGED.format("s1", "flaged"))
+    outcome = small.check()
+    refused(outcome, 10, 'rule "a": unknown op "flaged"', '"flagged"')
+    assert outcome.err.count('rule "a"') == 1
+
+
+def test_a_file_that_is_not_there_does_not_list_the_folder(small):
+    small.write("q1.csv", "a\n1\n")
+    refused(small.check("--data", f"responses={small.folder / 'q2.csv'}"), 12, "q2.csv", 'Did you mean "q1.csv"?')
+    outcome = small.check("--data", f"responses={small.folder / 'zzzzzz.sav'}")
+    refused(outcome, 12, "Check the name and the folder.")
+    assert "codebook.yml" not in outcome.err

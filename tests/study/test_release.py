@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -392,3 +393,17 @@ def test_a_run_made_before_a_release_is_held_against_it(once, respondents):
     once.write("responses.csv", answers)
     (case / "latest").write_text(later, encoding="utf-8")
     assert release(once).code == 14
+
+
+def test_words_of_a_draft_are_not_released(once):
+    before = (once.folder / "study.yml").read_text(encoding="utf-8")
+    drafted = re.sub(r"(?m)^title: .*$", "title: small", before)
+    drafted = re.sub(r"(?m)^question: .*$", 'question: "What does this study want to know?"', drafted)
+    once.write("study.yml", re.sub(r"(?m)^organization: .*$", 'organization: "Name of the organization"', drafted))
+    outcome = once.call("release", str(once.folder))
+    assert outcome.code == 10 and not (once.folder / "released").exists()
+    for line, key in enumerate(("title", "question", "organization"), 1):
+        assert f"study.yml line {line}: {key}:" in outcome.err
+    assert "Write your own words there" in outcome.err
+    once.write("study.yml", before)
+    assert once.call("release", str(once.folder)).code == 0

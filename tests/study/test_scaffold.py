@@ -292,3 +292,62 @@ def test_a_battery_is_found_by_its_answers_where_the_names_share_nothing(desk, c
 
 def test_quoting_hides_nothing():
     assert quoted("é \u2028\U000e0001") == '"é \\u2028\\U000e0001"'
+
+
+def scale_with(code: str, steps: range, *, missing: int = 3) -> list[str]:
+    return [str(step) for step in steps for _ in range(6)] + [code] * missing
+
+
+@pytest.mark.parametrize(
+    ("code", "steps"),
+    [("9", range(1, 6)), ("8", range(1, 5)), ("9", range(1, 8)), ("77", range(11)), ("99", range(1, 6)),
+     ("-9", range(1, 6)), ("-99", range(1, 8)), ("88", range(1, 6)), ("98", range(11))],
+)  # fmt: skip
+def test_a_usual_missing_code_beside_a_scale_is_proposed_and_asked_about(code, steps, desk, call):
+    columns = [scale_with(code, steps), scale_with(code, steps), scale_with(code, steps)]
+    constant = [code] * 3 + ["3"] * (len(columns[0]) - 3)
+    rows = zip(*columns, constant, strict=True)
+    (desk / "x.csv").write_text("t_1,t_2,t_3,t_4\n" + "".join(",".join(row) + "\n" for row in rows), encoding="utf-8")
+    drafted = call("new", "mine", "--from", "x.csv")
+    assert drafted.code == 0 and "kind item" not in drafted.err
+    text = (desk / "studies" / "mine" / "codebook.yml").read_text(encoding="utf-8")
+    book = read_codebook(desk / "studies" / "mine" / "codebook.yml")
+    assert [variable.kind for variable in book.variables] == ["item"] * 4 and book.missing == {
+        code: "code to be confirmed"
+    }
+    assert [c.value for c in book.variables[3].categories] == [str(step) for step in steps]
+    assert code.startswith("-") or text.count(f"{code} lies apart from the other answers") == 1
+
+
+def test_a_code_beside_a_scale_is_asked_about_item_by_item_where_numbers_are(desk, call):
+    columns = [scale_with("9", range(1, 6)), [str(i) for i in range(33)]]
+    rows = "".join(",".join(row) + "\n" for row in zip(*columns, strict=True))
+    (desk / "x.csv").write_text("t_1,posts\n" + rows, encoding="utf-8")
+    assert call("new", "mine", "--from", "x.csv").code == 0
+    book = read_codebook(desk / "studies" / "mine" / "codebook.yml")
+    assert not book.missing and book.variables[0].missing == {"9": "code to be confirmed"}
+
+
+@pytest.mark.parametrize("steps", [range(1, 9), range(10)])
+def test_the_next_step_of_a_scale_is_no_missing_code(steps, desk, call):
+    cells = [str(step) for step in steps for _ in range(6)]
+    (desk / "x.csv").write_text("t_1,u\n" + "".join(f"{cell},a\n" for cell in cells), encoding="utf-8")
+    assert call("new", "mine", "--from", "x.csv").code == 0
+    assert not read_codebook(desk / "studies" / "mine" / "codebook.yml").variables[0].missing
+
+
+@pytest.mark.parametrize("text", ["# A heading\n\nSome words about it.\nMore.\n", '"""A module."""\n\nx = 1\ny = 2\n'])
+def test_a_text_that_is_no_export_makes_no_study(text, desk, call):
+    (desk / "README.md").write_text(text, encoding="utf-8")
+    outcome = call("new", "mine", "--from", "README.md")
+    assert outcome.code == 12 and "no survey export" in outcome.err and ".sav" in outcome.err
+    assert not (desk / "studies").exists()
+
+
+def test_studies_are_listed_with_their_place(desk, call, monkeypatch):
+    (desk / "x.csv").write_text("q\n1\n2\n")
+    call("new", "mine", "--from", "x.csv")
+    assert str(Path("studies") / "mine") in call("list").out and "comes with smstudy" in call("list").out
+    (desk / "below").mkdir()
+    monkeypatch.chdir(desk / "below")
+    assert str(desk / "studies" / "mine") in call("list").out

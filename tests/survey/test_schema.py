@@ -178,7 +178,7 @@ def test_a_former_column_is_found_and_no_difference():
         (["1", "2", "9"], "answers not in the codebook", 'missing: {"9": "why"}'),
         (["Stimme zu", "Weder noch", "Stimme gar nicht zu"], "other language", '"Agree": aliases: ["Stimme zu"]'),
         (["Agree", "Strongly  agre"], "spelled differently", 'aliases: ["Strongly  agre"]'),
-        (["Agree", "Banana"], "answers not in the codebook", "Banana"),
+        (["Agree", "Banana"], "answers not in the codebook", "write kind: text if people wrote their own words there"),
     ],
 )
 def test_unknown_answers_are_explained(cells, status, words):
@@ -205,15 +205,47 @@ def test_words_among_known_codes_are_no_other_coding():
         assert (row["status"], row["new"]) == ("answers not in the codebook", "text not shown")
 
 
+OWN_WORDS = (
+    "bad, my boss Anna Smith", "Anna Smith", "Smith", "Agree, says Anna", "Strongly agree with my boss", "Sales Anna",
+    "A.Smith", "anna@example.org", "no opinion of Smith", "P29700", "470011", "0170 1234567", "Agreed! Anna",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("words", OWN_WORDS)
+@pytest.mark.parametrize("kind", ["item", "category", "unit", "multi-select", "number", "weight", "date"])
+def test_nobodys_own_words_are_quoted_however_many_gave_them(kind, words):
+    answers = (
+        {"categories": [*AGREE, {"value": 6, "label": "Sales"}]} if kind not in ("number", "weight", "date") else {}
+    )
+    codebook = book({"name": "q", "column": "Q", "kind": kind, **answers})
+    cells = [*FIVE[:30], *[words] * 20, *["n/a"] * 10]
+    if kind in ("number", "weight") and words.isdigit():
+        return
+    diff = compare_schemas(export(Q=cells), codebook, previous=export(Q=FIVE))
+    back = compare_schemas(export(Q=FIVE), codebook, previous=export(Q=cells))
+    for result in (diff, back):
+        told = (
+            result.to_text() + result.to_html() + result.to_csv() + str(result.to_record()) + str(result.tidy().values)
+        )
+        assert words not in told and "Smith" not in told and "Anna" not in told
+
+
+def test_long_numbers_with_as_many_values_as_answers_are_not_quoted():
+    staff = [f"4700{code}" for code in range(11, 16)] * 12
+    row = only(export(Q=staff), book(item("q", "Q")))
+    assert "4700" not in str(row.to_dict())
+
+
 def test_rare_answers_are_counted_and_never_quoted():
     secret = "my boss Zyxomma"
     diff = compare_schemas(
-        wave(Q1_1=[*FIVE[:-3], *[secret] * 3], unit=["Sales"] * 50 + [secret] * 4 + ["Lab"] * 6), BOOK
+        wave(Q1_1=[*FIVE[:-3], *[secret] * 3], unit=["Sales"] * 49 + [secret] * 4 + ["Salse"] * 6 + ["Researhc"]), BOOK
     )
     assert secret not in diff.to_text() + diff.to_html() + diff.to_csv() + str(diff.to_record())
     shown = diff.shown().set_index("term")
-    assert "Lab" in shown.loc["unit", "new"] and "text not shown" in shown.loc["unit", "new"]
-    assert np.isnan(shown.loc["use_1", "n"]) and shown.loc["unit", "n"] == 10
+    assert "Salse" in shown.loc["unit", "new"] and "text not shown" in shown.loc["unit", "new"]
+    assert "Researhc" not in shown.loc["unit", "new"] + shown.loc["unit", "repair"]
+    assert np.isnan(shown.loc["use_1", "n"]) and shown.loc["unit", "n"] == 11
 
 
 def test_codes_that_the_export_itself_explains_otherwise_are_a_doubt():

@@ -114,7 +114,11 @@ def spelled_otherwise(look: Look, variable: Variable, header: str) -> np.ndarray
     known = [word for c in variable.categories for word in (c.value, c.label, *c.aliases)]
     if known:
         folded = {normalize(word) for word in known}
-        odd = {w for w in raw if w.strip() and w not in known and normalize(w) in folded and _number(w.strip()) is None}
+        odd = {
+            w
+            for w in raw
+            if w.strip() and w.strip() not in known and normalize(w) in folded and _number(w.strip()) is None
+        }
         return cells.isin(odd).to_numpy()
     counts = cells.value_counts()
     usual: dict[str, str] = {}

@@ -197,10 +197,12 @@ def units(look: Look) -> Detection:
     """35: departments spelled in many ways, unknown or tiny."""
     hit, told, declared = np.zeros(look.n, bool), [], list(look.of_kind("unit"))
     for variable, header in declared:
-        odd = spelled_otherwise(look, variable, header) | look.unknown_rows(variable)
-        hit |= odd
-        if odd.any():
-            told.append(f"Spelled in several ways, or not in the codebook: {named([header])}.")
+        spelled, unknown = spelled_otherwise(look, variable, header), look.unknown_rows(variable)
+        hit |= spelled | unknown
+        if spelled.any():
+            told.append(f"Spelled in several ways: {_spelled_in_ways(look, variable, header, spelled)}.")
+        if unknown.any():
+            told.append(f"Not in the codebook: departments in {named([header])}.")
         counts = look.survey.answers[variable.name].value_counts()
         if ((counts > 0) & (counts < look.privacy.min_n)).any():
             told.append(
@@ -212,6 +214,13 @@ def units(look: Look) -> Detection:
     if told and not hit.any():
         return of_file(told, repair, clear="")
     return of_rows(hit, " ".join(told), repair, clear="Every department is spelled in one way and is large enough.")
+
+
+def _spelled_in_ways(look: Look, variable: Variable, header: str, spelled: np.ndarray) -> str:
+    """The departments spelled otherwise by enough respondents, by their labels; the column alone if there is none."""
+    labels = look.survey.answers.loc[spelled, variable.name].value_counts()
+    enough = [str(label) for label, n in labels.items() if n >= look.privacy.min_n and variable.categories]
+    return f"{named(sorted(enough))} in {named([header])}" if enough else named([header])
 
 
 def weights(look: Look) -> Detection:

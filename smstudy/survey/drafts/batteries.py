@@ -10,8 +10,18 @@ from itertools import groupby
 import numpy as np
 import pandas as pd
 
+from smstudy.display.prose import join_words
 from smstudy.survey.decoding import NUMBER, normalize
-from smstudy.survey.drafts.guesses import UNLABELED, Categories, Draft, is_unlabeled, unlabeled, words_of
+from smstudy.survey.drafts.guesses import (
+    SENTINELS,
+    TO_CONFIRM,
+    UNLABELED,
+    Categories,
+    Draft,
+    is_unlabeled,
+    unlabeled,
+    words_of,
+)
 from smstudy.survey.drafts.wordings import NEGATIONS, known_scale, order_answers
 from smstudy.survey.exports import Export
 
@@ -19,6 +29,7 @@ ENOUGH = 3
 ALMOST_ALL = 0.9
 RANKING = "looks like a ranking of {k}: every respondent gives each place once. It is no scale; its columns are numbers"
 PLACE = "place in a ranking"
+APART = "{codes} lies apart from the other answers: write in missing: why it is no answer, or move it to the answers"
 
 
 def stem(draft: Draft) -> str:
@@ -74,17 +85,26 @@ def _same_scale(one: Draft, other: Draft) -> bool:
 
 
 def _leveled(battery: Sequence[Draft], export: Export) -> list[Draft]:
-    shared = _shared_answers([draft for draft in battery if draft.kind == "item"])
-    return [_as_item(draft, shared, export) for draft in battery] if shared else list(battery)
+    items = [draft for draft in battery if draft.kind == "item"]
+    shared, missing = _shared_answers(items), {code: why for draft in items for code, why in draft.missing.items()}
+    return [_as_item(draft, shared, missing, export) for draft in battery] if shared else list(battery)
 
 
-def _as_item(draft: Draft, shared: Categories, export: Export) -> Draft:
-    """The draft with the answers of its battery, if its own are among them."""
+def _as_item(draft: Draft, shared: Categories, missing: Mapping[str, str], export: Export) -> Draft:
+    """The draft with the answers and missing codes of its battery, if its own are among them."""
     answers = set(export.cells[draft.column].astype(object).str.strip().unique()) - {"", *draft.missing}
-    if draft.kind not in ("item", "number", "category") or not answers <= words_of(replace(draft, categories=shared)):
+    words = words_of(replace(draft, categories=shared))
+    if draft.kind not in ("item", "number", "category") or not answers <= words | {*missing}:
         return draft
     kept = "" if draft.confirm == UNLABELED else draft.confirm
-    return replace(draft, kind="item", categories=shared, confirm=UNLABELED if is_unlabeled(shared) else kept)
+    own = {code: why for code, why in missing.items() if code in answers - words}
+    return replace(
+        draft,
+        kind="item",
+        categories=shared,
+        missing={**draft.missing, **own},
+        confirm=UNLABELED if is_unlabeled(shared) else kept,
+    )
 
 
 def _shared_answers(battery: Sequence[Draft]) -> Categories | None:
@@ -146,6 +166,25 @@ def _places(run: Sequence[Draft]) -> list[Draft]:
         replace(d, kind="number", categories=(), bounds=(1, len(run)), confirm="", note=PLACE) for d in run
     )
     return [replace(first, confirm=RANKING.format(k=len(run))), *others]
+
+
+def ask_about_codes(drafts: Sequence[Draft]) -> list[Draft]:
+    """Ask at the first of the items that share it whether a code that could be an answer means no answer."""
+    seen: set[tuple[Categories, str]] = set()
+    asked = []
+    for draft in drafts:
+        open_codes = [
+            code
+            for code, why in draft.missing.items()
+            if draft.kind == "item"
+            and why == TO_CONFIRM
+            and code not in SENTINELS
+            and (draft.categories, code) not in seen
+        ]
+        seen |= {(draft.categories, code) for code in open_codes}
+        question = APART.format(codes=join_words(open_codes, "or")) if open_codes else ""
+        asked.append(replace(draft, confirm="; ".join(filter(None, (draft.confirm, question)))))
+    return asked
 
 
 def ask_once(drafts: Sequence[Draft]) -> list[Draft]:

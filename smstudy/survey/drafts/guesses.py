@@ -28,7 +28,9 @@ HIGHEST_CODE = 10
 HIGHEST_WITH_GAPS = 7
 NAME_LENGTH = 40
 SENTINELS = {"-77", "-88", "-99", "-9", "-8", "-7", "-1"}
-MISSING_CODES = SENTINELS | {"99", "98", "97", "999", "998", "997"}
+MISSING_CODES = SENTINELS | {"77", "88", "99", "98", "97", "999", "998", "997"}
+BESIDE_A_SCALE = {"8", "9"}
+FEWEST_STEPS = 4
 SENTENCE_WORDS = 5
 SECONDS = {
     "duration (in seconds)",
@@ -381,8 +383,21 @@ def _missing_codes(filled: pd.Series, choices: Mapping[str, str], declared: Coll
     positive, small = bool(numbers) and min(numbers) >= 0, bool(numbers) and max(numbers) <= HIGHEST_CODE + 1
     worded = not numbers and any(not NUMBER.fullmatch(cell) for cell in unique) and len(unique) <= MAX_CATEGORIES
     doubtful = (MISSING_CODES if small else SENTINELS) if positive else SENTINELS if worded else set()
+    doubtful = doubtful | _beside_a_scale(numbers)
     codes = {cell: TO_CONFIRM for cell in unique if cell in doubtful and cell not in choices}
     return {**words, **codes, **labeled}
+
+
+def _beside_a_scale(numbers: Collection[float]) -> set[str]:
+    """Codes 8 and 9 where all other answers are the steps of a scale from 0 or 1, and at least one step lies between.
+
+    >>> sorted(_beside_a_scale({1, 2, 3, 4, 5, 9})), sorted(_beside_a_scale({1, 2, 3, 4, 5, 6, 7, 8}))
+    (['9'], [])
+    """
+    apart = {code for code in BESIDE_A_SCALE if float(code) in numbers}
+    steps = sorted({*numbers} - {float(code) for code in apart})
+    is_scale = len(steps) >= FEWEST_STEPS and steps[0] in (0, 1) and steps == [steps[0] + i for i in range(len(steps))]
+    return apart if is_scale and all(float(code) > steps[-1] + 1 for code in apart) else set()
 
 
 def _name(column: str, taken: set[str]) -> str:
