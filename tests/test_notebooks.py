@@ -36,6 +36,11 @@ def test_every_cell_was_run_in_order(notebook):
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
 
 
+def test_every_picture_is_seen(notebook):
+    plotted = [cell for cell in _code(notebook) if cell.source.rstrip().endswith(".plot()")]
+    assert [cell.source for cell in plotted if not any("image/png" in o.get("data", {}) for o in cell.outputs)] == []
+
+
 def test_it_is_thin(notebook):
     lines = [line for cell in _code(notebook) for line in cell.source.splitlines() if line.strip()]
     assert len(lines) <= 35
