@@ -289,7 +289,7 @@ def attempt(analysis: Callable[..., Result], *arguments: object, **options: obje
     try:
         return analysis(*arguments, **options)
     except (DataError, EstimationError) as error:
-        data = arguments[0] if arguments else None
+        data = next((each for each in arguments if hasattr(each, "privacy")), None)
         return Refusal(
             title=f"Not computed: {analysis.__name__.replace('_', ' ')}",
             reason=str(error),

@@ -41,14 +41,17 @@ def examples() -> dict[str, Result]:
     cleaning = run.cleaning()
     segments = smstudy.kmeans(survey, names, k=2, seed=1)
     missing, imputed = smstudy.missing_patterns(survey), smstudy.impute(survey, m=2, seed=1)
+    weeks = pd.Series(range(len(survey.answers)), index=survey.answers.index) % 9 + 1
+    waits = survey.answers.assign(week=weeks, adopted=weeks.mod(3).lt(2).astype(int))
     made = [
         run.response(), run.quality(), cleaning, cleaning.by_unit(), smstudy.score(survey), smstudy.reliability(survey),
         smstudy.attempt(smstudy.omega_total, survey.answers[["sup_1", "sup_1"]]),
         smstudy.cronbach_alpha(survey, "leadership"), smstudy.constructs(survey)["leadership"],
         smstudy.describe(survey, names), smstudy.correlate(survey, names),
         smstudy.by_group(survey, names, "unit"), smstudy.changes(survey, previous, names, person="panel"),
-        smstudy.regress("adoption ~ leadership + C(unit)", survey), segments, smstudy.assign(segments, survey),
-        smstudy.profile(segments, survey), smstudy.choose_k(survey, names, ks=[2], seed=1, n_boot=20, n_null=99),
+        (linear := smstudy.regress("adoption ~ leadership + C(unit)", survey)), segments,
+        smstudy.assign(segments, survey), smstudy.profile(segments, survey),
+        smstudy.choose_k(survey, names, ks=[2], seed=1, n_boot=20, n_null=99),
         (weights := smstudy.rake(survey, run.frame, missing="keep")), smstudy.nonresponse(survey, run.frame),
         smstudy.weighted_means(survey, [*names, "role"], weights=weights, by="unit"),
         run.verdicts(), run.answer(), smstudy.verbatims(survey, "comment", seed=1),
@@ -73,12 +76,34 @@ def examples() -> dict[str, Result]:
         smstudy.common_method(survey, ["adoption", "leadership"]),
         (ordered := smstudy.ordinal("sup_1 ~ readiness + C(unit)", survey)), smstudy.effects(ordered, survey),
         smstudy.multinomial("role ~ readiness", survey),
+        smstudy.compare_regressions({"plain": smstudy.regress("adoption ~ leadership", survey), "units": linear}),
         smstudy.counts("high ~ readiness", survey.answers.assign(high=lambda a: a.filter(like="_1").gt(3).sum(axis=1))),
+        (moderated := smstudy.moderate("adoption ~ leadership * readiness", survey)), moderated.regions,
+        (mediated := smstudy.mediate(survey, outcome="adoption", driver="leadership", mediators=["usefulness"])),
+        mediated.paths, mediated.confounding,
         (leveled := smstudy.multilevel("adoption ~ leadership", survey)), leveled.variances, leveled.teams,
         smstudy.nesting("adoption ~ leadership", survey),
+        (routes := smstudy.paths("adoption ~ leadership + usefulness\nusefulness ~ leadership", survey, n_boot=100)),
+        routes.items, routes.priorities(),
+        smstudy.compare_paths(
+            "adoption ~ leadership", survey, by="tenure", groups=["Less than 2 years", "2 to 5 years"],
+            consistent=False, n_permutations=100, n_boot=100,
+        ),
         (page := smstudy.priorities("adoption ~ leadership + readiness", survey, n_boot=100, n_permutations=99)),
         page.importance, page.importance.dominance, page.importance.conditional,
         page.necessity, page.necessity.bottleneck, page.necessity.checklist,
+        (pilot := smstudy.pilot([previous, survey], "adoption", unit="unit", treated=["Sales", "Logistics"],
+                                since=survey.wave)), pilot.event_study,
+        (series := smstudy.interrupted_series(waits, "adoption", wave="week", since=5)), series.series,
+        (spans := smstudy.survival(waits, time="week", event="adopted")), spans.medians,
+        (hazards := smstudy.hazard("week ~ leadership", waits, event="adopted")), hazards.proportionality,
+        smstudy.match_units(survey, ["leadership"], unit="unit", treated=["Sales", "Logistics"]),
+        smstudy.compare_groups(survey, "adoption", "role"),
+        smstudy.planned_contrasts(survey, "adoption", "role", {"leaders": {"Team lead": 1, "Staff": -1}}),
+        smstudy.equivalence(survey, "adoption", against="leadership", bounds=0.2),
+        (surface := smstudy.congruence(survey, "adoption", "leadership", "readiness")), surface.checklist,
+        smstudy.power("means", smallest=0.5, power=0.8), smstudy.margin_of_error("share", margin=0.05),
+        smstudy.power("change", survey, unit="unit", score="adoption", smallest=0.4, head_counts=run.frame),
     ]  # fmt: skip
     return {type(result).__name__: result for result in made}
 

@@ -109,6 +109,18 @@ def test_no_identifier_leaves_the_export(pulse):
             assert not [secret for secret in secrets if secret in text], path.name
 
 
+def test_the_planted_drivers_are_found_and_nothing_is_called_necessary(pulse):
+    run = pulse[1].folder
+    ranks = [row["term"] for row in sorted(_record(run, "40-drivers/importance")["tidy"], key=lambda row: row["rank"])]
+    assert ranks == ["leadership", "readiness", "usefulness", "concerns"]  # as planted: 0.40, 0.36, 0.06, none
+    assert {row["verdict"] for row in _record(run, "55-necessity/necessity")["tidy"]} <= {
+        "correlated, necessity not shown", "not necessary",
+    }  # fmt: skip
+    assert _record(run, "45-mechanisms/moderation")["glance"]["verdict"] == "cannot tell"
+    ways = {(row["effect"], row["term"]): row for row in _record(run, "45-mechanisms/mediation")["tidy"]}
+    assert ways["indirect", "readiness"]["conf_low"] > 0 > ways["indirect", "usefulness"]["conf_low"]
+
+
 def test_the_next_wave_is_three_values(pulse, capsys):
     study, _ = pulse
     wave = ROOT / "data" / "demo-organization" / "wave-3.csv"
@@ -134,6 +146,13 @@ def test_wikipedia_at_work(tmp_path, capsys):
     assert "code 6" in found and "code 7" in found
     verdicts = {row["term"]: row["verdict"] for row in _record(run, "90-summary/verdicts")["tidy"]}
     assert verdicts["H1"] == "supported"
+    ranks = {row["term"]: row["rank"] for row in _record(run, "40-drivers/importance")["tidy"]}
+    assert min(ranks, key=ranks.get) == "usefulness"
+    ways = {(row["effect"], row["term"]): row for row in _record(run, "45-mechanisms/mediation")["tidy"]}
+    assert ways["indirect", "usefulness"]["conf_low"] > 0
+    assert {row["verdict"] for row in _record(run, "55-necessity/necessity")["tidy"]} <= {
+        "necessary", "correlated, necessity not shown", "not necessary",
+    }  # fmt: skip
 
 
 PERSONALITY = {"agreeable": "A1- A2 A3 A4 A5", "conscientious": "C1 C2 C3 C4- C5-", "extravert": "E1- E2- E3 E4 E5",

@@ -67,6 +67,12 @@ EFFECT = Rule(
     ("negligible", "small", "medium", "large"),
     "Cohen (1988), Statistical Power Analysis, chapter 2",
 )
+DOMINANCE = Rule(
+    "Cliff's delta",
+    (0.147, 0.330, 0.474),
+    ("negligible", "small", "medium", "large"),
+    "Romano, Kromrey, Coraggio & Skowronek (2006), Florida Association of Institutional Research: from Cohen's d",
+)
 ITEM_REST = Rule(
     "item-rest correlation",
     (0.30,),

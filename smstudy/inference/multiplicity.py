@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from smstudy.errors import DataError
+
+Correction = Literal["holm", "benjamini_hochberg"]
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
@@ -76,3 +79,14 @@ def _step(p_values: ArrayLike, correct: Callable[[NDArray[np.float64]], NDArray[
     corrected = np.full_like(p, np.nan)
     corrected[order] = np.minimum(correct(p[order]), 1.0)
     return corrected
+
+
+CORRECTIONS: dict[Correction, Callable[[ArrayLike], NDArray[np.float64]]] = {
+    "holm": holm,
+    "benjamini_hochberg": benjamini_hochberg,
+}
+CORRECTED: dict[Correction, str] = {
+    "holm": "corrected by Holm, so that the chance of any false alarm on the page stays at the level",
+    "benjamini_hochberg": "corrected by Benjamini and Hochberg, so that the expected share of false alarms among the "
+    "findings stays at the level",
+}

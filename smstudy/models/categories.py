@@ -230,7 +230,7 @@ def multinomial(
     parsed = parse_formula(formula)
     _need_drivers(parsed)
     answers = _referenced(unordered_answers(data, parsed.outcome), parsed.outcome.column, reference)
-    design = built(parsed, request, answers.codes)
+    design = built(parsed, request, answers.codes, by_answer=True)
     y, given = _answered(answers, design, request)
     if reference is not None and given[0] != reference:
         raise DataError(f'Nobody with all answers needed chose "{reference}". Name another reference=.')

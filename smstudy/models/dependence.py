@@ -95,7 +95,7 @@ def nesting(
     Parameters
     ----------
     formula : str
-        The regression that is wanted, such as `"adoption ~ leadership + readiness"`.
+        The regression that is wanted, such as `"adoption ~ leadership + readiness"`; `C()` of the group is left out.
     data : Survey or DataFrame
         One row per respondent.
     group : str
@@ -129,7 +129,7 @@ def nesting(
     """
     policy = privacy_of(data) if min_n is None else privacy_of(data).raised_to(min_n)
     check_level(conf_level)
-    parsed = parse_formula(formula)
+    parsed = parse_formula(formula).without_control(group)
     _check(parsed, group)
     design = build_design(parsed, pool_hidden(data, parsed.columns), min_level_n=policy.min_n, also=[group])
     check_rows(design)

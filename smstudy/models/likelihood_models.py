@@ -203,8 +203,20 @@ def read_request(
     return Request(data, kind, cluster, None, None, None, conf_level, policy)
 
 
-def built(parsed: Formula, request: Request, outcome: pd.Series, *, also: Sequence[str] = ()) -> Design:
-    """Build the design of a model whose outcome is already numbers.
+def respondents(rows: pd.Index, used: NDArray[np.bool_]) -> pd.Index:
+    """The names of the rows a model was fitted to; rows of one name are numbered.
+
+    >>> respondents(pd.Index(["a", "a", "b"]), np.array([True, False, True])).tolist()
+    [('a', 0), ('b', 0)]
+    """
+    again = pd.Series(0, index=rows).groupby(level=0).cumcount()
+    return pd.MultiIndex.from_arrays([rows, again])[used]
+
+
+def built(
+    parsed: Formula, request: Request, outcome: pd.Series, *, also: Sequence[str] = (), by_answer: bool = False
+) -> Design:
+    """Build the design of a model whose outcome is already numbers; `by_answer` as in `build_design`.
 
     Raises
     ------
@@ -214,7 +226,9 @@ def built(parsed: Formula, request: Request, outcome: pd.Series, *, also: Sequen
     if not parsed.intercept:
         raise StudyError(f'The formula "{parsed.text}" leaves the constant out, which this model needs. Remove the 0.')
     frame = pool_hidden(request.data, parsed.columns).assign(**{parsed.outcome.column: outcome})
-    design = build_design(parsed, frame, min_level_n=request.policy.min_n, also=[*request.also, *also])
+    design = build_design(
+        parsed, frame, min_level_n=request.policy.min_n, also=[*request.also, *also], by_answer=by_answer
+    )
     refuse_telling(request.weights, list(design.levels))
     return design
 

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from smstudy.display import apa, figures
 from smstudy.errors import DataError, StudyError, did_you_mean
+from smstudy.inference.multiplicity import CORRECTED, CORRECTIONS, Correction
 from smstudy.inference.regression.counterfactuals import Basis, basis_of
 from smstudy.inference.regression.design import INTERCEPT, build_design
-from smstudy.inference.regression.effects import Average, Chance, Events, Family, Identity, average_effect
+from smstudy.inference.regression.effects import Average, Chance, Events, Family, Identity, Unordered, average_effect
 from smstudy.inference.regression.formula import parse_formula
 from smstudy.inference.threads import one_thread
-from smstudy.models.likelihood_models import LikelihoodModel, Tests, named_by_category, told
+from smstudy.models.likelihood_models import LikelihoodModel, Tests, named_by_category, respondents, told
 from smstudy.models.regression import Regression
 from smstudy.result import Poolable, Result
 from smstudy.survey.dataset import Data, frame_of, labels_of
@@ -29,6 +30,7 @@ Model = Regression | LikelihoodModel
 POINTS = 100
 PER_UNIT = "for one unit more"
 SWITCHED = "for 1 instead of 0"
+SEVERAL = " With {} tests, p is also {}."
 UNITS = {
     "number": "in units of the outcome",
     "chance": "as shares: 0.09 are 9 points in 100",
@@ -42,11 +44,15 @@ NOTE = (
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class MarginalEffects(Result):
-    """Average marginal effects of a model, one row per driver (or level) and category of the outcome."""
+    """Average marginal effects of a model, one row per driver (or level) and category of the outcome.
+
+    `people` are the rows of the data the model was fitted to.
+    """
 
     rows: pd.DataFrame = field(repr=False)
     summary: Mapping[str, int | float | str]
     matrix: Array = field(repr=False)
+    people: pd.Index = field(repr=False)
 
     picture: ClassVar = staticmethod(partial(figures.estimates, xlabel="Average change of the outcome, with interval"))
 
@@ -80,7 +86,9 @@ class MarginalEffects(Result):
         return named_by_category(super().drawn(), self.labels)
 
 
-def effects(fit: Model, data: Data, *, drivers: Sequence[str] | None = None) -> MarginalEffects:
+def effects(
+    fit: Model, data: Data, *, drivers: Sequence[str] | None = None, correction: Correction = "holm"
+) -> MarginalEffects:
     """Say how much the outcome changes on average if one driver changes and all else stays as it is.
 
     For every respondent the model's prediction is compared with that for a changed driver; the mean of the differences
@@ -94,6 +102,8 @@ def effects(fit: Model, data: Data, *, drivers: Sequence[str] | None = None) -> 
         The data the model was fitted to.
     drivers : sequence of str, optional
         Variables of the formula; left out: all that are not only controlled for.
+    correction : {"holm", "benjamini_hochberg"}
+        How `p_adjusted` allows for all tests on the page: several drivers, levels and categories of the outcome.
 
     Returns
     -------
@@ -126,10 +136,12 @@ def effects(fit: Model, data: Data, *, drivers: Sequence[str] | None = None) -> 
             f"effects() needs a fitted model, not a {type(fit).__name__}. Give it what regress(), ordinal(), "
             "multinomial() or counts() gives, and then the data."
         )
+    if correction not in CORRECTIONS:
+        raise StudyError(f'correction = "{correction}" is not known. {did_you_mean(str(correction), CORRECTIONS)}')
     with one_thread():
         bases = _bases(fit, data)
         changes = list(_changes(fit, bases, _drivers(bases, drivers)))
-        return _result(fit, data, bases, changes)
+        return _result(fit, data, bases, changes, correction)
 
 
 class _Change(NamedTuple):
@@ -147,7 +159,7 @@ def _formulas(fit: Model) -> tuple[str, ...]:
 
 
 def _bases(fit: Model, data: Data) -> list[Basis]:
-    """The designs of the model, built again; the outcome has no part in them."""
+    """The designs of the model, built again; of the outcome only matters who gave the same answer."""
     if not frame_of(data).index.equals(fit.rows):
         raise DataError("effects() needs the data the model was fitted to; these have other rows.")
     terms, bases = set(fit.coefficients["term"]), []
@@ -157,8 +169,10 @@ def _bases(fit: Model, data: Data) -> list[Basis]:
         if absent:
             raise DataError(f'effects() needs the data the model was fitted to; these have no column "{absent[0]}".')
         frame = pool_hidden(data, parsed.columns).loc[fit.used]
-        numbered = frame.assign(**{parsed.outcome.column: np.arange(1.0, len(frame) + 1)})
-        design = build_design(parsed, numbered, min_level_n=fit.privacy.min_n)
+        answers = 1.0 + pd.factorize(frame[parsed.outcome.column])[0]
+        numbered = frame.assign(**{parsed.outcome.column: answers})
+        choice = isinstance(_family(fit), Unordered)
+        design = build_design(parsed, numbered, min_level_n=fit.privacy.min_n, by_answer=choice)
         if design.n_dropped or not {name for name in design.names if name != INTERCEPT} <= terms:
             raise DataError("effects() needs the data the model was fitted to; these have other answers.")
         bases.append(basis_of(parsed, design, numbered))
@@ -178,25 +192,15 @@ def _drivers(bases: Sequence[Basis], wanted: Sequence[str] | None) -> list[str]:
     return list(dict.fromkeys(wanted))
 
 
-def _weights(fit: Model) -> Array:
-    weights = getattr(fit, "weights", None)
-    if weights is None and str(fit.glance()["covariance"]).startswith("linearization"):
-        raise StudyError(
-            "effects() of a weighted regress() are not known. Use ordinal() or counts(), or leave weights out."
-        )
-    weights = np.ones(int(fit.used.sum())) if weights is None else weights
-    return weights / weights.sum()
-
-
 def _family(fit: Model) -> Family:
     if isinstance(fit, LikelihoodModel):
         return fit.family
-    return Chance() if "odds_ratio" in fit.coefficients else Identity()
+    return Identity() if fit.family == "linear" else Chance(fit.family)
 
 
 def _changes(fit: Model, bases: Sequence[Basis], drivers: Sequence[str]) -> Iterator[_Change]:
     family, parameters = _family(fit), fit.coefficients["estimate"].to_numpy()
-    weights = _weights(fit)
+    weights = fit.weights / fit.weights.sum()
     for name in drivers:
         levels = next((b.design.levels[name] for b in bases if name in b.design.levels), None)
         if levels is None:
@@ -235,7 +239,9 @@ def _columns_of(bases: Sequence[Basis], variable: str) -> set[str]:
     }
 
 
-def _result(fit: Model, data: Data, bases: Sequence[Basis], changes: Sequence[_Change]) -> MarginalEffects:
+def _result(
+    fit: Model, data: Data, bases: Sequence[Basis], changes: Sequence[_Change], correction: Correction
+) -> MarginalEffects:
     tests = _tests(fit, changes, bases)
     summary = fit.glance()
     level, labels = float(summary["conf_level"]), dict(labels_of(data))
@@ -248,13 +254,16 @@ def _result(fit: Model, data: Data, bases: Sequence[Basis], changes: Sequence[_C
     table["estimate"] = estimates
     table["per_sd"] = estimates * np.array([change.spread for change in repeated])
     table = table.assign(**told(estimates, tests, level))
-    kind = _kind(fit)
+    kind, several = _kind(fit), len(table) > 1
+    if several:
+        table.insert(table.columns.get_loc("p_value") + 1, "p_adjusted", CORRECTIONS[correction](table["p_value"]))
     table["reading"] = [
         _reading(row, change.unit, kind) for row, change in zip(table.to_dict("records"), repeated, strict=True)
     ]
     return MarginalEffects(
         title=f"{fit.title}: average effects",
-        note=NOTE.format(UNITS[kind], summary["covariance"]),
+        note=NOTE.format(UNITS[kind], summary["covariance"])
+        + (SEVERAL.format(len(table), CORRECTED[correction]) if several else ""),
         findings=fit.findings,
         labels=labels | {c.term: _label(c, labels) for c in changes},
         privacy=fit.privacy,
@@ -266,6 +275,7 @@ def _result(fit: Model, data: Data, bases: Sequence[Basis], changes: Sequence[_C
             "conf_level": level,
         },
         matrix=np.where(tests.unknown[:, None] | tests.unknown, np.nan, tests.covariance),
+        people=respondents(fit.rows, fit.used),
     )
 
 

@@ -81,6 +81,10 @@ class Multilevel(Result):
         What `glance()` gives.
     controls : frozenset of str
         Coefficients that are neither drawn nor in the short table.
+    rows : Index
+        Rows of the data.
+    used : bool array
+        Which of them the model was fitted to.
     variances : TeamVariances
         How far teams differ, with tests.
     teams : TeamDeviations
@@ -93,6 +97,8 @@ class Multilevel(Result):
     coefficients: pd.DataFrame = field(repr=False)
     summary: Mapping[str, int | float | str]
     controls: frozenset[str] = frozenset()
+    rows: pd.Index = field(repr=False)
+    used: NDArray[np.bool_] = field(repr=False)
     variances: TeamVariances
     teams: TeamDeviations
     matrix: Array
@@ -190,7 +196,8 @@ def multilevel(
     Parameters
     ----------
     formula : str
-        Fixed effects, such as `"adoption ~ leadership + readiness"`, as in `regress`.
+        Fixed effects, such as `"adoption ~ leadership + readiness"`, as in `regress`; `C()` of the group is left out,
+        since every team has a level of its own.
     data : Survey or DataFrame
         One row per respondent; rows with a missing answer in a column needed are left out and counted.
     group : str
@@ -259,7 +266,7 @@ def _request(formula: str, group: str, slopes: Sequence[str], method: str, famil
         raise StudyError(f'slopes takes a list of names. Write slopes=["{slopes}"].')
     if slopes and family == "logit":
         raise StudyError("A logit can have a random intercept only. Leave slopes= out.")
-    parsed = parse_formula(formula)
+    parsed = parse_formula(formula).without_control(group)
     if not parsed.intercept:
         raise StudyError("A multilevel model needs the constant, whose level differs between teams. Keep it.")
     if group in parsed.columns:
@@ -527,6 +534,8 @@ def _result(model: _Model, data: Data, policy: Privacy) -> Multilevel:
         coefficients=_tidy(model),
         summary=_summary(model),
         controls=hidden,
+        rows=frame_of(data).index,
+        used=model.design.used,
         variances=_variances(model, labels, policy),
         teams=_deviations(model, data, labels, policy),
         matrix=model.fit.covariance,

@@ -16,6 +16,7 @@ from smstudy.display import figures
 from smstudy.errors import EstimationError, SmstudyError, StudyError
 from smstudy.inference.pooling import Pooled, pool_estimates, pooled_wald
 from smstudy.inference.regression.design import INTERCEPT
+from smstudy.models.likelihood_models import named_by_category
 from smstudy.result import Finding, Poolable, Result, Scale
 from smstudy.scales.scoring import score
 from smstudy.survey.dataset import Data, Survey
@@ -30,8 +31,8 @@ SCALES: dict[Scale, str] = {
     "fisher_z": " Pooled as Fisher's z, on which SE stands; estimates and intervals are turned back.",
 }
 SHOWN = (
-    "term", "other_term", "answer", "group", "estimate", "odds_ratio", "std_error", "conf_low", "conf_high", "df",
-    "p_value", "fmi", "complete_estimate", "complete_low", "complete_high",
+    "effect", "outcome", "term", "other_term", "at", "answer", "category", "group", "estimate", "odds_ratio",
+    "std_error", "conf_low", "conf_high", "df", "p_value", "fmi", "complete_estimate", "complete_low", "complete_high",
 )  # fmt: skip
 
 
@@ -42,6 +43,7 @@ class PooledResult(Result):
     rows: pd.DataFrame = field(repr=False)
     summary: Mapping[str, int | float | str]
     controls: frozenset[str] = frozenset()
+    tested: tuple[str, ...] = ()
 
     picture: ClassVar = staticmethod(figures.estimates)
 
@@ -59,11 +61,13 @@ class PooledResult(Result):
         return shown.loc[~shown["term"].isin(self.controls), columns]
 
     def drawn(self) -> pd.DataFrame:
-        """What is not hidden, without the constant and what is only controlled for; answers go by their words."""
+        """What is not hidden, without constants, thresholds and controls; answers and categories go by their words."""
         drawn = super().drawn()
         if "answer" in drawn:
             drawn = drawn.assign(term=drawn["answer"].where(_shares(drawn), drawn["term"]))
-        return drawn[~drawn["term"].isin([INTERCEPT, *self.controls])]
+        aside = drawn["term"].isin([INTERCEPT, *self.controls])
+        apart = aside | ~drawn["term"].isin(self.tested) if self.tested else aside
+        return named_by_category(drawn[~apart], self.labels)
 
 
 def pool(imputed: Imputations, analysis: Analysis, *, conf_level: float = 0.95) -> PooledResult:
@@ -128,6 +132,7 @@ def pool(imputed: Imputations, analysis: Analysis, *, conf_level: float = 0.95) 
         rows=_flagged(pd.concat([rows, given], axis=1), any("hidden" in result.shown() for result in results)),
         summary=summary,
         controls=parts[0].controls,
+        tested=parts[0].tested,
     )
 
 

@@ -1,4 +1,4 @@
-"""Linear and logistic regression with errors that survive unequal variances and clustered respondents."""
+"""Linear, logit and probit regression with errors that survive unequal variances and clustered respondents."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from smstudy.display import figures, rules
+from smstudy.display import apa, figures, rules
 from smstudy.display.prose import join_words, plural
 from smstudy.errors import DataError, DisclosureError, EstimationError, StudyError, did_you_mean
 from smstudy.inference.linearization import Lonely
@@ -41,11 +41,15 @@ from smstudy.survey.disclosure import NO_GROUP, pool_hidden
 from smstudy.survey.weights import Weights
 
 Array = NDArray[np.float64]
-FAMILIES: dict[Family, str] = {"linear": "Linear regression", "logit": "Logistic regression (estimates are log odds)"}
+FAMILIES: dict[Family, str] = {
+    "linear": "Linear regression",
+    "logit": "Logistic regression (estimates are log odds)",
+    "probit": "Probit regression (estimates are standard deviations of what stands behind the outcome)",
+}
 STANDARDIZED_AXIS = "Standard deviations of the outcome per standard deviation of the driver, with interval"
 SHOWN = (
-    "term", "estimate", "odds_ratio", "std_error", "conf_low", "conf_high", "std_estimate", "statistic", "df",
-    "p_value", "vif", "reading",
+    "term", "estimate", "odds_ratio", "std_error", "conf_low", "conf_high", "std_estimate", "per_sd", "statistic",
+    "df", "p_value", "vif", "reading",
 )  # fmt: skip
 
 
@@ -57,6 +61,7 @@ class Regression(Result):
     ----------
     formula : str
         As it was asked for.
+    family : {"linear", "logit", "probit"}
     coefficients : DataFrame
         The tidy table.
     summary : mapping
@@ -67,8 +72,10 @@ class Regression(Result):
         Rows of the data.
     used : bool array
         Which of them the model was fitted to.
+    weights : array, shape (n,)
+        Of the rows used, 1 on average.
     fitted, residuals, hat : array, shape (n,)
-        One number per row used; on the scale of the outcome (probabilities in a logit).
+        One number per row used; on the scale of the outcome (probabilities in a logit or probit).
     matrix : array, shape (p, p)
         Covariance of the coefficients.
     clusters : SmallClusters, optional
@@ -76,11 +83,13 @@ class Regression(Result):
     """
 
     formula: str
+    family: Family
     coefficients: pd.DataFrame
     summary: Mapping[str, int | float | str]
     controls: frozenset[str] = frozenset()
     rows: pd.Index
     used: NDArray[np.bool_]
+    weights: Array
     fitted: Array
     residuals: Array
     hat: Array
@@ -208,10 +217,10 @@ def regress(
         of `C()` alone are controls: estimated, kept in `tidy()`, but not shown or drawn by default.
     data : Survey or DataFrame
         One row per respondent; rows with a missing answer in a column needed are left out and counted.
-    family : {"linear", "logit"}
-        "logit" needs an outcome of 0 and 1, or of two levels of which the second is modelled.
+    family : {"linear", "logit", "probit"}
+        "logit" and "probit" need an outcome of 0 and 1, or of two levels of which the second is modelled.
     covariance : {"classical", "HC0", "HC1", "HC2", "HC3", "CR0", "CR1", "CR2", "wild"}, optional
-        Left out: HC3 for a linear model, classical for a logit; where `cluster` is named, CR2 below 40 clusters and
+        Left out: HC3 for a linear model, classical for the others; where `cluster` is named, CR2 below 40 clusters and
         CR1 from there on. CR2 has Satterthwaite's degrees of freedom, each coefficient its own, CR0 and CR1 have
         G − 1. "wild" is CR1 with p and intervals by the wild cluster bootstrap, for linear models only.
     cluster : str, optional
@@ -234,8 +243,9 @@ def regress(
     Returns
     -------
     Regression
-        `estimate` in units of the outcome per unit of the term (log odds in a logit); `std_estimate` in standard
-        deviations; `vif` with a term of several columns as GVIF^(1/df).
+        `estimate` in units of the outcome per unit of the term (log odds in a logit, standard deviations of what stands
+        behind the outcome in a probit); `std_estimate` in standard deviations, `per_sd` of the other families per
+        standard deviation of the driver; `vif` with a term of several columns as GVIF^(1/df).
 
     Raises
     ------
@@ -247,11 +257,12 @@ def regress(
     DisclosureError
         If a coefficient would describe fewer respondents than the threshold.
     EstimationError
-        If terms determine each other, a logit is separated, or strata and terms leave no degrees of freedom.
+        If terms determine each other or separate an outcome of two values, or strata and terms leave no degrees of
+        freedom.
 
     References
     ----------
-    Agrees with R `lm`, `glm(binomial)`, `sandwich::vcovHC` and `vcovCL`, `car::vif`, `AIC`, `BIC`
+    Agrees with R `lm`, `glm(binomial)` with both links, `sandwich::vcovHC` and `vcovCL`, `car::vif`, `AIC`, `BIC`
     (tests/reference/regression.R), `clubSandwich` (clusters.R) and `survey::svyglm` (weighted_regression.R). Clusters:
     Cameron & Miller (2015), J. Human Resources 50, 317-372; fewer than 40: Pustejovsky & Tipton (2018), J. Business &
     Economic Statistics 36, 672-683; weights: Lumley (2010), Complex Surveys, chapter 5.
@@ -268,7 +279,7 @@ def regress(
     parsed = parse_formula(formula)
     frame = pool_hidden(data, parsed.columns)
     design = build_design(parsed, frame, min_level_n=policy.min_n, also=[cluster] if cluster else [])
-    _check_design(design, family, formula, policy)
+    _check_design(design, family, formula)
     groups = _clusters(frame_of(data)[cluster][design.used]) if cluster else None
     if sampled:
         refuse_telling(weights, list(design.levels))
@@ -304,7 +315,7 @@ def _check_options(
             f'covariance = "{covariance}" does not fit weights, strata or a population: they have errors of their own, '
             "by linearization. Leave covariance= out."
         )
-    if covariance == "wild" and family == "logit":
+    if covariance == "wild" and family != "linear":
         raise StudyError('covariance = "wild" is for linear models. Leave covariance= out, or name CR2.')
 
 
@@ -323,7 +334,7 @@ def _reason(kind: Kind, groups: NDArray[np.intp] | None, asked: str | None) -> s
     )
 
 
-def _check_design(design: Design, family: Family, formula: str, policy: Privacy) -> None:
+def _check_design(design: Design, family: Family, formula: str) -> None:
     n, p = design.x.shape
     if p == 0:
         raise StudyError(f'The formula "{formula}" leaves nothing to estimate. Name a term, or keep the constant.')
@@ -336,13 +347,7 @@ def _check_design(design: Design, family: Family, formula: str, policy: Privacy)
             raise DataError('The outcome has two categories. Use family="logit", or an outcome that is a number.')
         return
     if not np.isin(design.y, (0.0, 1.0)).all():
-        raise DataError('A logit needs an outcome of 0 and 1, or of two levels. Recode it, or use family="linear".')
-    rarer = min(design.y.sum(), n - design.y.sum())
-    if not policy.allows(rarer):
-        raise DisclosureError(
-            f"Fewer than {policy.min_n} respondents have the rarer outcome; estimates would describe single persons. "
-            "Choose another outcome."
-        )
+        raise DataError(f'A {family} needs an outcome of 0 and 1, or of two levels. Recode it, or use family="linear".')
 
 
 def _refuse_described(design: Design, fit: Fit, policy: Privacy) -> None:
@@ -382,9 +387,11 @@ def _tidy(model: Model) -> pd.DataFrame:
     )
     if model.family == "logit":
         table["odds_ratio"] = np.exp(fit.coefficients)
+    per_sd = fit.coefficients * np.where(design.numeric, weighted_spread(design.x, fit.weights), np.nan)
+    if model.family == "linear":
+        table["std_estimate"] = per_sd / weighted_spread(design.y, fit.weights)
     else:
-        spread = np.where(design.numeric, weighted_spread(design.x, fit.weights), np.nan)
-        table["std_estimate"] = fit.coefficients * spread / weighted_spread(design.y, fit.weights)
+        table["per_sd"] = per_sd
     table["vif"] = variance_inflation(fit.bread, design.terms)
     table["reading"] = [_reading(row) for row in table.to_dict("records")]
     return table
@@ -399,6 +406,9 @@ def _reading(row: Mapping[str, object]) -> str:
         return "cannot tell"
     if low <= 0 <= high:
         return "direction uncertain"
+    if "per_sd" in row:
+        more = "more likely" if row["estimate"] > 0 else "less likely"
+        return f"{more}: odds {apa.number(row['odds_ratio'])} times as large" if "odds_ratio" in row else more
     direction = "positive" if row["estimate"] > 0 else "negative"
     size = row.get("std_estimate", float("nan"))
     return direction if np.isnan(size) else f"{rules.STANDARDIZED.read(abs(size))}, {direction}"
@@ -448,11 +458,13 @@ def _result(model: Model, data: Data, policy: Privacy) -> Regression:
         labels=labels | _labels(design, labels),
         privacy=policy,
         formula=model.formula.text,
+        family=model.family,
         coefficients=tidy,
         summary=_summary(model),
         controls=hidden,
         rows=frame_of(data).index,
         used=design.used,
+        weights=fit.weights,
         fitted=fit.fitted,
         residuals=fit.residuals,
         hat=fit.hat,
@@ -483,6 +495,8 @@ def _note(model: Model, labels: Mapping[str, str], *, hidden: bool) -> str:
     compared = [f'{labels.get(name, name)} with "{part.names[part.reference]}"' for name, part in design.levels.items()]
     if compared and INTERCEPT in design.names and not hidden:
         parts.append(f"Levels are compared: {join_words(compared)}")
+    if model.tests.joint and model.tests.joint["df"] < sum(name != INTERCEPT for name in design.names):
+        parts.append("The test of all together leaves out what is only controlled for")
     if hidden:
         names = [term.removeprefix("C(").removesuffix(")") for term in sorted(design.controls)]
         parts.append(f"Controlled for, not shown: {join_words([labels.get(name, name) for name in names])}")

@@ -57,7 +57,7 @@ def _sample_findings(design: Design, family: Family) -> Iterator[Finding]:
     if dropped > MANY_DROPPED:
         text = f"{dropped:.0%} of the rows were left out because an answer is missing; those who remain may differ."
         yield Finding(name="many_dropped", text=text)
-    if family == "logit" and min(design.y.sum(), n - design.y.sum()) / p < ENOUGH_PER_COEFFICIENT:
+    if family != "linear" and min(design.y.sum(), n - design.y.sum()) / p < ENOUGH_PER_COEFFICIENT:
         yield Finding(
             name="few_events",
             text=f"The rarer outcome occurs fewer than {ENOUGH_PER_COEFFICIENT} times per coefficient: estimates tend "

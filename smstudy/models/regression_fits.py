@@ -1,4 +1,4 @@
-"""A linear or logistic model on a design: its fit, the errors asked for, and the tests that follow from them."""
+"""A linear, logit or probit model on a design: its fit, the errors asked for, and the tests that follow from them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from smstudy.inference.regression.design import INTERCEPT, Design
 from smstudy.inference.regression.formula import Formula
 from smstudy.inference.regression.least_squares import least_squares
 from smstudy.inference.regression.logistic import log_likelihood, logistic
+from smstudy.inference.regression.probit import probit
 from smstudy.inference.regression.small_clusters import SmallClusters, resting_on_one, small_clusters
 from smstudy.inference.regression.wild_bootstrap import cluster_signs, wild_test
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.intp]
-Family = Literal["linear", "logit"]
+Family = Literal["linear", "logit", "probit"]
 EXACT = 1e-10
 ROUNDING = 1e-13
 
@@ -39,7 +40,7 @@ class Errors(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """What both families have in common; `bread` is the classical covariance, `weights` have mean one."""
+    """What all families have in common; `bread` is the classical covariance, `weights` have mean one."""
 
     coefficients: Array
     fitted: Array
@@ -104,7 +105,7 @@ def fit_model(design: Design, family: Family, sampling: Sampling | None) -> Fit:
     """Fit the model, each respondent counting by the weight."""
     weights = np.ones(len(design.y)) if sampling is None else sampling.weights[design.used]
     weights = weights / weights.mean()
-    return _linear(design, weights) if family == "linear" else _logit(design, weights)
+    return _linear(design, weights) if family == "linear" else _binary(design, family, weights)
 
 
 def _linear(design: Design, weights: Array) -> Fit:
@@ -133,8 +134,9 @@ def _linear(design: Design, weights: Array) -> Fit:
     )
 
 
-def _logit(design: Design, weights: Array) -> Fit:
-    fit = logistic(design.x, design.y, names=design.names, weights=weights)
+def _binary(design: Design, family: Family, weights: Array) -> Fit:
+    fitting = logistic if family == "logit" else probit
+    fit = fitting(design.x, design.y, names=design.names, weights=weights)
     return Fit(
         coefficients=fit.coefficients,
         fitted=fit.fitted,
@@ -233,24 +235,34 @@ def _wild(fit: Fit, tests: Inference, how: Errors) -> Inference:
 
 
 def _joint_test(design: Design, fit: Fit, family: Family, how: Errors, tests: Inference, df: Array) -> dict[str, float]:
-    """Test all terms together.
+    """Test all terms together; where they are too many for the clusters, those that are not only controlled for.
 
-    Likelihood ratio in a classical logit, HTZ with CR2, else Wald: F, or chi-squared where the normal is used.
+    Likelihood ratio in a classical logit or probit, HTZ with CR2, else Wald: F, or chi-squared with the normal.
     """
     tested = np.array(design.names) != INTERCEPT
-    q = int(tested.sum())
-    if q == 0 or fit.exact or (tests.unknown | (tests.errors == 0)).any() or (tests.n_groups and q >= tests.n_groups):
+    if not _testable(tested, tests):
+        tested &= ~np.isin(design.terms, list(design.controls))
+    if fit.exact or not _testable(tested, tests):
         return {}
-    if family == "logit" and how.kind == "classical" and not tested.all():
+    q = int(tested.sum())
+    if family != "linear" and how.kind == "classical" and not tested.all():
         odds = np.log(design.y.mean() / (1 - design.y.mean()))
         statistic = 2 * (fit.log_likelihood - log_likelihood(np.full(len(design.y), odds), design.y))
         return {"statistic": float(statistic), "df": q, "p_value": float(stats.chi2.sf(statistic, q))}
     if tests.clusters is not None:
-        statistic, _, p_value = tests.clusters.joint_test(fit.coefficients, np.eye(len(tested))[tested])
-        return {} if np.isnan(p_value) else {"statistic": statistic, "df": q, "p_value": p_value}
+        statistic, left, p_value = tests.clusters.joint_test(fit.coefficients, np.eye(len(tested))[tested])
+        found = {"statistic": statistic, "df": q, "df_denominator": left, "p_value": p_value}
+        return {} if np.isnan(p_value) else found
     scaled = fit.coefficients[tested] / tests.errors[tested]
     correlation = tests.covariance[np.ix_(tested, tested)] / np.outer(tests.errors[tested], tests.errors[tested])
     wald = float(scaled @ np.linalg.solve(correlation, scaled))
     if np.isinf(df).all():
         return {"statistic": wald, "df": q, "p_value": float(stats.chi2.sf(wald, q))}
-    return {"statistic": wald / q, "df": q, "p_value": float(stats.f.sf(wald / q, q, df[0]))}
+    left = {"df_denominator": float(df[0])} if tests.n_groups else {}
+    return {"statistic": wald / q, "df": q, **left, "p_value": float(stats.f.sf(wald / q, q, df[0]))}
+
+
+def _testable(tested: NDArray[np.bool_], tests: Inference) -> bool:
+    """Whether there is something to test, every part of it has an error, and clusters are more."""
+    q, known = int(tested.sum()), ~tests.unknown & (tests.errors != 0)
+    return q > 0 and bool(known[tested].all()) and not (tests.n_groups and q >= tests.n_groups)

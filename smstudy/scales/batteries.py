@@ -26,7 +26,6 @@ class ContradictionError(DataError):
     """Items of one scale are answered against each other."""
 
 
-
 LEAST = 3
 HANDLING = {
     "pairwise": "each covariance from all who answered both items (pairwise)",

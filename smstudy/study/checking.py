@@ -37,7 +37,7 @@ from smstudy.survey.schema import SILENT, STOPS, compare_schemas
 KEPT = re.compile(r"run\.keep\(\s*[\"']([\w-]+)")
 WEIGHTS = "15-weights"
 SCALES = "20-scales"
-ROWS_ARE_NAMED = (WEIGHTS, SCALES, "30-groups", "40-drivers", "50-segments")
+ROWS_ARE_NAMED = (WEIGHTS, SCALES, "30-groups", "40-drivers", "45-mechanisms", "50-segments", "55-necessity")
 CODES_ONLY = re.compile(r'"-?\d+([.,]0+)?"((, | and )"-?\d+([.,]0+)?")*')
 MOST_TERMS = 6
 MOST_ANSWERS = 12

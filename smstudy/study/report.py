@@ -36,13 +36,24 @@ SECTIONS = {
         "What goes with the outcome",
         "Each driver with the others held constant. This is no proof of cause.",
     ),
+    "45-mechanisms": (
+        "For whom, and by which way",
+        "Whether a driver goes with the outcome more strongly for some, and what may lie in between.",
+    ),
     "50-segments": ("Kinds of respondents", "Whether people fall into groups, and who is in them."),
+    "55-necessity": (
+        "Must-have and nice-to-have",
+        "What matters on average, and what a high outcome hardly occurs without.",
+    ),
 }
 SUMMARY = "90-summary"
 # Kinds of result that stand at the end of the page, beside what was hidden.
 ABOUT_PROTECTION = ("ProtectionSheet", "Audit")
 # Kinds of result for those who work with the data: in the notebooks and files of the run, not on the page.
-FOR_ANALYSTS = ("DefectReport", "PooledResult", "QualityCard", "MissingPatterns", "NonResponse", "Weights")
+FOR_ANALYSTS = (
+    "DefectReport", "PooledResult", "QualityCard", "MissingPatterns", "NonResponse", "Weights", "Multilevel",
+    "NestingAdvice",
+)  # fmt: skip
 # Kinds of result whose picture is for analysts; the page has the table in words.
 TABLE_ONLY = ("Agreement", "Invariance")
 # Kinds of result that are folded on the page, because there is one for every scale.

@@ -37,6 +37,27 @@ COLUMNS = {
         "term": "Driver", "estimate": "Points of the outcome per point", "conf_low": "95% interval",
         "reading": "In words",
     },
+    "NestingAdvice": {
+        "term": "Driver", "icc_1": "How alike members of a department are (ICC; 0: not at all)", "reading": "In words",
+    },
+    "Importance": {
+        "term": "Driver", "importance": "Share of what all account for", "importance_low": "95% interval",
+        "reading": "In words",
+    },
+    "Moderation": {
+        "at": "At", "estimate": "Points of the outcome per point", "conf_low": "95% interval", "reading": "In words",
+    },
+    "Mediation": {
+        "effect": "Way", "term": "By way of", "estimate": "Points of the outcome per point",
+        "conf_low": "95% interval", "reading": "In words",
+    },
+    "Necessity": {
+        "term": "Driver", "effect_size": "Empty corner (d; 0: none)", "verdict": "Verdict", "reading": "In words",
+    },
+    "Priorities": {
+        "term": "Driver", "verdict": "Verdict", "importance": "Share of what all account for",
+        "performance": "Level now (0 to 100)", "quadrant": "On the map", "reading": "In words",
+    },
     "GroupChoice": {"k": "Groups tried", "stability": "Stability (1: always the same)", "verdict": "Verdict"},
     "Segmentation": {"segment": "Kind", "n": "People", "share": "Share", "conf_low": "95% interval"},
     "Sensitivity": {
@@ -65,6 +86,13 @@ COLUMNS = {
 TECHNICAL_ROWS = ("Constant",)
 # What a refused analysis would have answered.
 REFUSED = {
+    "nesting": "Do departments matter?",
+    "multilevel": "Do departments matter?",
+    "importance": "Which drivers matter most?",
+    "moderate": "For whom?",
+    "mediate": "By which way?",
+    "necessity": "What can the outcome not do without?",
+    "priorities": "Must-have and nice-to-have",
     "confirm": "Do the statements belong together as planned?",
     "validity": "Are these scales different things?",
     "agreement": "May answers be averaged to departments?",

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from smstudy.errors import DataError, StudyError
+from smstudy.inference.multiplicity import benjamini_hochberg, holm
 from smstudy.models.categories import multinomial, ordinal
 from smstudy.models.event_counts import counts
 from smstudy.models.marginal import effects
@@ -104,6 +105,18 @@ def test_small_groups_stay_together():
     fit = regress("agree ~ leadership + role", people)
     terms = effects(fit, people).tidy()["term"].tolist()
     assert terms == fit.tidy()["term"].tolist()[1:] and "role[(small groups)]" in terms
+
+
+def test_several_tests_are_corrected_as_asked():
+    fit = FITS["multinomial"]()
+    by_holm, by_share = (effects(fit, PEOPLE, correction=name) for name in ("holm", "benjamini_hochberg"))
+    np.testing.assert_array_equal(by_holm.tidy()["p_adjusted"], holm(by_holm.tidy()["p_value"]))
+    np.testing.assert_array_equal(by_share.tidy()["p_adjusted"], benjamini_hochberg(by_share.tidy()["p_value"]))
+    assert "by Holm" in by_holm.note and "by Benjamini and Hochberg" in by_share.note
+    alone = effects(FITS["logit"](), PEOPLE, drivers=["trained"])
+    assert "p_adjusted" not in alone.tidy() and "corrected" not in alone.note
+    with pytest.raises(StudyError, match="correction"):
+        effects(fit, PEOPLE, correction="sidak")
 
 
 def test_rows_with_gaps_stay_out():

@@ -338,7 +338,7 @@ def test_rows_without_a_team_are_left_out_and_counted():
         ({}, "y ~ x", {"family": "probit"}, StudyError, "family"),
         ({}, "y ~ x", {"conf_level": 95}, StudyError, "conf_level"),
         ({}, "y ~ 0 + x", {}, StudyError, "needs the constant"),
-        ({}, "y ~ x + C(unit)", {}, StudyError, "cannot be a term too"),
+        ({}, "y ~ x * C(unit)", {}, StudyError, "cannot be a term too"),
         ({}, "y ~ x", {"family": "logit"}, DataError, "0 and 1"),
         ({}, "y ~ x", {"family": "logit", "slopes": ["x"]}, StudyError, "random intercept only"),
         ({}, "y ~ x", {"min_n": 3}, DisclosureError, "raised"),

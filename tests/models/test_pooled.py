@@ -13,8 +13,10 @@ import pytest
 
 from smstudy.errors import EstimationError, StudyError
 from smstudy.inference.means import mean_interval
+from smstudy.models.categories import ordinal
 from smstudy.models.estimates import weighted_means
 from smstudy.models.groups import by_group, changes
+from smstudy.models.marginal import effects
 from smstudy.models.pooled import pool
 from smstudy.models.regression import regress
 from smstudy.scales.description import correlate, describe
@@ -215,6 +217,16 @@ def test_controls_stay_out_of_the_short_table_and_the_picture():
     assert set(result.drawn()["term"]) == {"a"}
     assert result.plot().get_title(loc="left")
     matplotlib.pyplot.close("all")
+
+
+def test_categories_of_the_outcome_are_told_apart_and_thresholds_not_drawn():
+    people = pd.read_csv(Path(__file__).parents[1] / "reference" / "categories.csv")
+    imputed = impute(people[["agree", "leadership", "readiness"]], m=2, iterations=2, seed=1)
+    steps = pool(imputed, lambda data: ordinal("agree ~ leadership", data))
+    assert steps.drawn()["term"].tolist() == ["leadership"]
+    points = pool(imputed, lambda data: effects(ordinal("agree ~ leadership", data), data))
+    assert points.layout(points.shown())["category"].tolist() == ["1", "2", "3", "4", "5"]
+    assert points.drawn()["term"].tolist() == [f"leadership: {answer}" for answer in range(1, 6)]
 
 
 def test_groups_that_an_analysis_hides_stay_hidden():

@@ -40,7 +40,7 @@ def design(name):
     }[name]
 
 
-@pytest.mark.parametrize("family", ["linear", "logit"])
+@pytest.mark.parametrize("family", ["linear", "logit", "probit"])
 @pytest.mark.parametrize("name", REFERENCE["linear"])
 def test_agrees_with_svyglm(name, family):
     expected = REFERENCE[family][name]

@@ -65,13 +65,15 @@ seg <- lm(logins ~ time + after + turn, series)
 lag <- floor(4 * (nrow(series) / 100)^(2 / 9))
 NW <- NeweyWest(seg, lag = lag, prewhite = FALSE, adjust = TRUE)
 bg <- bgtest(seg, order = 1)
+ar <- nlme::gls(logins ~ time + after + turn, series, correlation = nlme::corAR1(), method = "REML",
+                control = nlme::glsControl(tolerance = 1e-12, msTol = 1e-14))
 
 # matching
 u <- data.frame(unit = sprintf("u%02d", 1:40), size = round(exp(rnorm(40, 3.5, .5))), base = round(rnorm(40, 3, .4), 2))
 u$piloted <- as.integer(plogis(-1.2 + 1.5 * (u$base - 3) + .6 * (log(u$size) - 3.5) + rnorm(40)) > .45)
 write.csv(u, "pilots_units.csv", row.names = FALSE, quote = FALSE)
-smd <- function(x, g) (mean(x[g == 1]) - mean(x[g == 0])) / sd(x[g == 1])
 pooled <- Reduce(`+`, lapply(0:1, function(k) (sum(u$piloted == k) - 1) * cov(u[u$piloted == k, c("size", "base")]))) / (nrow(u) - 2)
+smd <- function(v) (mean(u[u$piloted == 1, v]) - mean(u[u$piloted == 0, v])) / sqrt(pooled[v, v])
 distance <- sapply(which(u$piloted == 1), function(i) mahalanobis(u[u$piloted == 0, c("size", "base")], unlist(u[i, c("size", "base")]), pooled))
 
 write_json(list(
@@ -82,9 +84,10 @@ write_json(list(
   study_trend = Wald_test(study, constrain_zero("e0", coefs = coef(study)), vcov = V, test = "HTZ")$p_val,
   staggered = list(estimate = average$Est, std_error = average$SE, df = average$df, conf_low = average$CI_L, conf_high = average$CI_U),
   group_time = list(moments = moments, estimate = group_time),
-  series = list(estimate = unname(coef(seg)), std_error = unname(sqrt(diag(NW))), lag = lag,
+  series = list(estimate = unname(coef(seg)), std_error = unname(sqrt(diag(NW))), lag = lag, ar_estimate = unname(coef(ar)),
+                ar_error = unname(sqrt(diag(vcov(ar)))), rho = unname(coef(ar$modelStruct$corStruct, unconstrained = FALSE)),
                 bg = unname(bg$statistic), bg_p = unname(bg$p.value)),
-  units = list(smd = c(smd(u$size, u$piloted), smd(u$base, u$piloted)),
+  units = list(smd = c(smd("size"), smd("base")),
                ratio = c(var(u$size[u$piloted == 1]) / var(u$size[u$piloted == 0]), var(u$base[u$piloted == 1]) / var(u$base[u$piloted == 0])),
                distance = sqrt(distance))),
   "pilots.json", digits = 16, auto_unbox = TRUE)

@@ -29,5 +29,6 @@ found <- function(formula, design, family) {
 }
 linear <- use ~ days + grade + site; logit <- active ~ use + site
 write_json(list(linear = lapply(designs, found, formula = linear, family = gaussian()),
-                logit = lapply(designs, found, formula = logit, family = quasibinomial())),
+                logit = lapply(designs, found, formula = logit, family = quasibinomial()),
+                probit = lapply(designs, found, formula = logit, family = quasibinomial("probit"))),
            "weighted_regression.json", digits = 16, auto_unbox = TRUE)

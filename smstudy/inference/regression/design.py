@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -105,13 +106,16 @@ class Design:
     findings: tuple[Finding, ...] = ()
 
 
-def build_design(formula: Formula, frame: pd.DataFrame, *, min_level_n: int, also: Sequence[str] = ()) -> Design:
+def build_design(
+    formula: Formula, frame: pd.DataFrame, *, min_level_n: int, also: Sequence[str] = (), by_answer: bool = False
+) -> Design:
     """Turn a formula and a frame into numbers.
 
     Rows with a missing value in any column needed are left out. Text and categories get treatment coding as in R,
     with full coding where a margin is absent; the first level is the reference unless C(x, ref='...') names another.
     `center` and `scale` use the rows that remain. Levels with too few respondents are put together, because a
-    coefficient plus the constant is the mean of a level.
+    coefficient plus the constant is the mean of a level. Where the outcome has two values that mean is the share of one
+    of them, from which the number of people follows; then levels need enough respondents with each value.
 
     Parameters
     ----------
@@ -123,6 +127,8 @@ def build_design(formula: Formula, frame: pd.DataFrame, *, min_level_n: int, als
         Fewest respondents of a level, or of a combination of levels, that may have a coefficient of its own.
     also : sequence of str
         Further columns that must not be missing, such as the clusters.
+    by_answer : bool
+        Whether every value of the outcome is an answer of its own, so that levels need enough respondents with each.
 
     Returns
     -------
@@ -135,7 +141,7 @@ def build_design(formula: Formula, frame: pd.DataFrame, *, min_level_n: int, als
         complete row remains.
     DisclosureError
         If fewer than `min_level_n` complete rows remain, or if levels that must not be pooled (of a number with two
-        values, or combined in an interaction) have too few respondents.
+        two values, or combined in an interaction) have too few respondents, in all or with one of the answers.
 
     References
     ----------
@@ -145,9 +151,10 @@ def build_design(formula: Formula, frame: pd.DataFrame, *, min_level_n: int, als
     used = _complete(frame, needed, min_level_n)
     complete = frame.loc[used, needed]
     y, event = _outcome(formula.outcome, complete[formula.outcome.column])
-    coded = {factor: _code(factor, complete[factor.column], min_level_n) for factor in formula.factors}
+    few = _Few(min_level_n, _answers(y, min_level_n, by_answer=by_answer))
+    coded = {factor: _code(factor, complete[factor.column], few) for factor in formula.factors}
     for term in formula.terms:
-        _refuse_small_cells(term, coded, min_level_n)
+        _refuse_small_cells(term, coded, few)
     columns = list(_columns(formula, coded, len(complete)))
     levels = {factor.column: part for factor, part in coded.items() if isinstance(part, Levels)}
     return Design(
@@ -162,7 +169,7 @@ def build_design(formula: Formula, frame: pd.DataFrame, *, min_level_n: int, als
         n_dropped=int((~used).sum()),
         levels=levels,
         event=event,
-        findings=tuple(_pooled_finding(name, part, min_level_n) for name, part in levels.items() if part.pooled),
+        findings=tuple(_pooled_finding(name, part, few) for name, part in levels.items() if part.pooled),
     )
 
 
@@ -176,6 +183,37 @@ class _Column:
     @property
     def name(self) -> str:
         return ":".join(f"{factor}[{level}]" if level else factor for factor, level in self.parts)
+
+
+class _Few(NamedTuple):
+    """Fewest respondents something may be said about, and the number of each respondent's answer where it counts."""
+
+    min_n: int
+    answers: NDArray[np.intp]
+
+    def counts(self, codes: NDArray[np.intp], n_groups: int) -> NDArray[np.intp]:
+        """Respondents of each group with each answer, shape (groups, answers)."""
+        k = int(self.answers.max()) + 1
+        return np.bincount(codes * k + self.answers, minlength=n_groups * k).reshape(n_groups, k)
+
+    @property
+    def what(self) -> str:
+        """Who must not be few, in words."""
+        return f"{self.min_n} respondents" + (" with each answer" if self.answers.any() else "")
+
+
+def _answers(y: Array, min_n: int, *, by_answer: bool) -> NDArray[np.intp]:
+    """Numbers of the answers; 0 for everybody where single ones do not follow from a mean."""
+    answers = np.unique(y, return_inverse=True)[1].astype(np.intp) if by_answer else _discrete(y)
+    if answers is None:
+        return np.zeros(len(y), dtype=np.intp)
+    if np.bincount(answers).min() < min_n:
+        which = "gave one of the answers" if by_answer else "have the rarer outcome"
+        raise DisclosureError(
+            f"Fewer than {min_n} respondents {which}; estimates would describe single persons. Merge answers by what "
+            "they mean, or choose another outcome."
+        )
+    return answers
 
 
 def _complete(frame: pd.DataFrame, needed: Sequence[str], min_n: int) -> NDArray[np.bool_]:
@@ -214,7 +252,7 @@ def _outcome(factor: Factor, column: pd.Series) -> tuple[Array, str]:
     return codes.astype(float), names[1]
 
 
-def _code(factor: Factor, column: pd.Series, min_n: int) -> Array | Levels:
+def _code(factor: Factor, column: pd.Series, few: _Few) -> Array | Levels:
     if factor.transform != "C" and _is_number(column):
         values = _numbers(factor, column)
         if _constant(values):
@@ -226,7 +264,7 @@ def _code(factor: Factor, column: pd.Series, min_n: int) -> Array | Levels:
     names, codes = _observed(column)
     if len(names) < 2:
         raise DataError(f'"{factor.column}" has one level only in all complete rows. {CONSTANT}')
-    return _pool(factor, names, codes, min_n)
+    return _pool(factor, names, codes, few)
 
 
 def _constant(values: Array) -> bool:
@@ -274,16 +312,16 @@ def _word(value: object) -> str:
     return f"{value:.15g}" if isinstance(value, float) else str(value)
 
 
-def _pool(factor: Factor, names: list[str], codes: NDArray[np.intp], min_n: int) -> Levels:
+def _pool(factor: Factor, names: list[str], codes: NDArray[np.intp], few: _Few) -> Levels:
     """Put levels with too few respondents together, and the next smallest with them until the pool is large enough."""
-    counts = np.bincount(codes, minlength=len(names))
-    rising = np.argsort(counts, kind="stable")
-    size = int((counts < min_n).sum())
-    while 0 < size < len(names) and counts[rising[:size]].sum() < min_n:
+    counts = few.counts(codes, len(names))
+    rising = np.argsort(counts.min(axis=1), kind="stable")
+    size = int((counts < few.min_n).any(axis=1).sum())
+    while 0 < size < len(names) and counts[rising[:size]].sum(axis=0).min() < few.min_n:
         size += 1
     if size >= len(names):
         raise DisclosureError(
-            f'"{factor.column}" has no two levels of at least {min_n} respondents, so none may have a coefficient. '
+            f'"{factor.column}" has no two levels of at least {few.what}, so none may have a coefficient. '
             "Merge levels by what they mean, or leave the column out."
         )
     pool = set(rising[:size].tolist())
@@ -306,16 +344,16 @@ def _reference(factor: Factor, names: tuple[str, ...]) -> int:
     return names.index(factor.reference)
 
 
-def _pooled_finding(name: str, levels: Levels, min_n: int) -> Finding:
+def _pooled_finding(name: str, levels: Levels, few: _Few) -> Finding:
     return Finding(
         name="levels_pooled",
         text=f'{plural(len(levels.pooled), "level")} of "{name}" were put together as "{POOLED}", because at least one '
-        f"of them has fewer than {min_n} respondents.",
+        f"of them does not have {few.what}.",
         severity="info",
     )
 
 
-def _refuse_small_cells(term: Term, coded: Mapping[Factor, Array | Levels], min_n: int) -> None:
+def _refuse_small_cells(term: Term, coded: Mapping[Factor, Array | Levels], few: _Few) -> None:
     """Refuse a term from which the mean of too few respondents could be computed."""
     coded_term = [coded[factor] for factor in term]
     codes = [_discrete(part) for part in coded_term]
@@ -324,10 +362,12 @@ def _refuse_small_cells(term: Term, coded: Mapping[Factor, Array | Levels], min_
     cell = _cells(discrete, len(codes[0] if codes[0] is not None else continuous[0]))
     checked = [*continuous, np.prod(continuous, axis=0)] if len(continuous) > 1 else continuous
     parts = [values[cell == place] for values in checked for place in range(cell.max() + 1)]
-    if (np.bincount(cell) < min_n).any() or any(_singles_out(part, min_n) for part in parts):
+    counts = few.counts(cell, cell.max() + 1) if discrete else np.array([len(cell)])
+    if (counts < few.min_n).any() or any(_singles_out(part, few.min_n) for part in parts):
+        answered = " with one of the answers" if few.answers.any() else ""
         raise DisclosureError(
-            f'The coefficient of "{term_label(term)}" would describe fewer than {min_n} respondents: too few have one '
-            "of its values or combinations. Merge values by what they mean, or leave the term out."
+            f'The coefficient of "{term_label(term)}" would describe fewer than {few.min_n} respondents: too few have '
+            f"one of its values or combinations{answered}. Merge values by what they mean, or leave the term out."
         )
 
 

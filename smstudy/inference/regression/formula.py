@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 from smstudy.errors import StudyError, did_you_mean
@@ -87,6 +87,15 @@ class Formula:
     def columns(self) -> tuple[str, ...]:
         """Every column the formula needs, the outcome first."""
         return tuple(dict.fromkeys([self.outcome.column, *(factor.column for factor in self.factors)]))
+
+    def without_control(self, column: str) -> Formula:
+        """The same formula without `C()` of a column as a term of its own.
+
+        >>> [factor.column for factor in parse_formula("y ~ x + C(unit)").without_control("unit").factors]
+        ['x']
+        """
+        kept = tuple(term for term in self.terms if [(f.column, f.transform) for f in term] != [(column, "C")])
+        return replace(self, terms=kept)
 
 
 def term_label(term: Term) -> str:

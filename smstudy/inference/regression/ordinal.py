@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -162,7 +163,7 @@ def ordinal_fit(
         raise EstimationError(f"The ordinal regression on {join_words(names)} did not settle. Leave a term out.")
     at, here = settled
     back = _back(sample, len(at))
-    scores = _scores(back @ at, few[0], few[1], CURVES[link])
+    scores = _scores(back @ at, few[0], few[1], link)
     return OrdinalFit(
         names=(*names, *(f"{k}|{k + 1}" for k in range(y.max()))),
         parameters=back @ at,
@@ -198,7 +199,7 @@ def _climb(sample: _Sample, linear: LeastSquares, link: Link) -> tuple[Floats, S
     start, total = _start(sample, linear, CURVES[link]), float(sample.n.sum())
     flat = np.append(np.zeros(len(sample.scale)), start[len(sample.scale) :])
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        tries = (maximize(lambda at: _slopes(at, sample, CURVES[link]), at, n=total) for at in (start, flat))
+        tries = (maximize(lambda at: _slopes(at, sample, link), at, n=total) for at in (start, flat))
         return next((found for found in tries if found is not None), None)
 
 
@@ -229,12 +230,49 @@ def _edge(line: Floats, cuts: Floats, k: int, curve: _Curve) -> _Edge:
     return _Edge(log_share, none, -slope, none, bend, none)
 
 
-def _slopes(at: Floats, sample: _Sample, curve: _Curve) -> Slopes:
+def _slopes(at: Floats, sample: _Sample, link: Link) -> Slopes:
     """The log-likelihood with its gradient and observed information."""
-    p = sample.x.shape[1]
-    cuts, q = at[p:], len(at)
-    if (np.diff(cuts) <= 0).any():
+    q = len(at)
+    if (np.diff(at[sample.x.shape[1] :]) <= 0).any():
         return Slopes(-np.inf, np.zeros(q), np.zeros((q, q)))
+    return _slopes_logit(at, sample) if link == "logit" else _slopes_probit(at, sample)
+
+
+def _slopes_logit(at: Floats, sample: _Sample) -> Slopes:
+    """From log(F(u) - F(l)) = log F(u) + log F(-l) + log(1 - exp(l - u)), whose last part is one number per answer."""
+    p, starts = sample.x.shape[1], sample.starts
+    ends, width = _ends(at[p:]), np.diff(at[p:])
+    line, sizes = sample.x @ at[:p], np.diff(starts)
+    below, above = expit(np.repeat(ends[1:], sizes) - line), expit(line - np.repeat(ends[:-1], sizes))
+    by_upper, by_lower = sample.n * below * (1 - below), sample.n * above * (1 - above)
+    total, upper, lower, bend_upper, bend_lower = np.add.reduceat(
+        [sample.n, sample.n * (1 - below), sample.n * (1 - above), by_upper, by_lower], starts[:-1], axis=1
+    )
+    inner, bent = total[1:-1] / np.expm1(width), total[1:-1] / (2 * np.sinh(width / 2)) ** 2
+    value = float(sample.n @ np.log(below * above) + total[1:-1] @ np.log(-np.expm1(-width)))
+    by_cut = (upper[:-1] - lower[1:]) + np.append(0.0, inner) - np.append(inner, 0.0)
+    weighted = sample.x * (by_upper + by_lower)[:, None]
+    parts = [slice(start, end) for start, end in pairwise(starts)]
+    crossed = [sample.x[one].T @ by_upper[one] + sample.x[two].T @ by_lower[two] for one, two in pairwise(parts)]
+    own = bend_upper[:-1] + bend_lower[1:] + np.append(0.0, bent) + np.append(bent, 0.0)
+    gradient, information = np.empty(len(at)), np.empty((len(at), len(at)))
+    gradient[:p], gradient[p:] = sample.x.T @ (sample.n * (below - above)), by_cut
+    information[:p, :p] = sample.x.T @ weighted
+    information[p:, :p] = -np.array(crossed)
+    information[:p, p:] = information[p:, :p].T
+    information[p:, p:] = np.diag(own) - np.diag(bent, 1) - np.diag(bent, -1)
+    return Slopes(value, gradient, information)
+
+
+def _ends(cuts: Floats) -> Floats:
+    """Where answers begin and end on the latent line."""
+    return np.concatenate([[-np.inf], cuts, [np.inf]])
+
+
+def _slopes_probit(at: Floats, sample: _Sample) -> Slopes:
+    """Answer by answer."""
+    p, curve = sample.x.shape[1], CURVES["probit"]
+    cuts, q = at[p:], len(at)
     line, value = sample.x @ at[:p], 0.0
     first, second = np.empty_like(line), np.empty_like(line)
     gradient, information = np.zeros(q), np.zeros((q, q))
@@ -257,11 +295,13 @@ def _slopes(at: Floats, sample: _Sample, curve: _Curve) -> Slopes:
     return Slopes(value, gradient, np.diag(np.diag(information)) + lower + lower.T)
 
 
-def _scores(parameters: Floats, x: Floats, y: Codes, curve: _Curve) -> Floats:
+def _scores(parameters: Floats, x: Floats, y: Codes, link: Link) -> Floats:
     """Slopes of each row's log-likelihood in coefficients and thresholds."""
     p = x.shape[1]
     cuts, line = parameters[p:], x @ parameters[:p]
-    scores = np.zeros((len(y), len(parameters)))
+    if link == "logit":
+        return _scores_logit(cuts, line, x, y)
+    curve, scores = CURVES[link], np.zeros((len(y), len(parameters)))
     for k in range(len(cuts) + 1):
         rows = np.flatnonzero(y == k)
         edge = _edge(line[rows], cuts, k, curve)
@@ -271,6 +311,17 @@ def _scores(parameters: Floats, x: Floats, y: Codes, curve: _Curve) -> Floats:
         if k:
             scores[rows, p + k - 1] = edge.lower
     return scores
+
+
+def _scores_logit(cuts: Floats, line: Floats, x: Floats, y: Codes) -> Floats:
+    ends = _ends(cuts)
+    below, above = expit(ends[y + 1] - line), expit(line - ends[y])
+    inner = np.concatenate([[0.0], 1 / np.expm1(np.diff(cuts)), [0.0]])[y]
+    at_cuts = np.zeros((len(y), len(cuts) + 2))
+    rows = np.arange(len(y))
+    at_cuts[rows, y + 1] = 1 - below + inner
+    at_cuts[rows, y] = above - 1 - inner
+    return np.column_stack([x * (below - above)[:, None], at_cuts[:, 1:-1]])
 
 
 def _refuse_separated(x: Floats, y: Codes, names: Sequence[str]) -> None:
