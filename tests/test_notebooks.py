@@ -25,10 +25,10 @@ def notebook(request) -> Path:
     return request.param
 
 
-def test_all_nine_are_there():
+def test_all_ten_are_there():
     assert [path.stem for path in NOTEBOOKS] == [
         "10-quality", "15-weights", "20-scales", "30-groups", "40-drivers", "45-mechanisms", "50-segments",
-        "55-necessity", "90-summary",
+        "55-necessity", "65-pilots", "90-summary",
     ]  # fmt: skip
 
 

@@ -121,6 +121,14 @@ def test_the_planted_drivers_are_found_and_nothing_is_called_necessary(pulse):
     assert ways["indirect", "readiness"]["conf_low"] > 0 > ways["indirect", "usefulness"]["conf_low"]
 
 
+def test_a_fall_everywhere_is_no_effect_of_a_pilot(pulse):
+    run = pulse[1].folder
+    (alone,) = _record(run, "65-pilots/before_after")["tidy"]
+    (effect,) = _record(run, "65-pilots/pilot")["tidy"]
+    assert alone["verdict"] == "changed" and alone["conf_high"] < 0  # planted: concerns fall by 0.34 everywhere
+    assert effect["verdict"] == "no effect shown" and effect["conf_low"] < 0 < effect["conf_high"]
+
+
 def test_the_next_wave_is_three_values(pulse, capsys):
     study, _ = pulse
     wave = ROOT / "data" / "demo-organization" / "wave-3.csv"
@@ -134,6 +142,9 @@ def test_the_next_wave_is_three_values(pulse, capsys):
 @needs_wiki
 def test_wikipedia_at_work(tmp_path, capsys):
     study = _copy(tmp_path, "wiki-adoption")
+    text = (study / "study.yml").read_text(encoding="utf-8")
+    pilot = "  - {name: 65-pilots, parameters: {outcome: use, piloted: [UOC]}}\n  - {name: 55-necessity,"
+    (study / "study.yml").write_text(text.replace("  - {name: 55-necessity,", pilot), encoding="utf-8")
     assert main(["run", str(study), "--data", f"responses={WIKI}"]) == 0
     run = Path(capsys.readouterr().out.strip()).parent
     weak = {
@@ -146,6 +157,7 @@ def test_wikipedia_at_work(tmp_path, capsys):
     assert "code 6" in found and "code 7" in found
     verdicts = {row["term"]: row["verdict"] for row in _record(run, "90-summary/verdicts")["tidy"]}
     assert verdicts["H1"] == "supported"
+    assert "no previous wave" in _record(run, "65-pilots/pilot")["tidy"][0]["reason"]
     ranks = {row["term"]: row["rank"] for row in _record(run, "40-drivers/importance")["tidy"]}
     assert min(ranks, key=ranks.get) == "usefulness"
     ways = {(row["effect"], row["term"]): row for row in _record(run, "45-mechanisms/mediation")["tidy"]}

@@ -66,6 +66,8 @@ def _surveys(data: Sequence[Survey]) -> tuple[Survey, ...]:
         raise DataError(
             "Give at least two surveys in the order of their waves, or one frame with a column for the wave."
         )
+    if any(survey is None for survey in surveys):
+        raise DataError("There is no previous wave. A pilot is judged by a wave before its start and one after it.")
     names = [survey.wave for survey in surveys]
     if len(set(names)) < len(names) or not all(names):
         raise DataError("Each survey needs a wave name of its own. Open them with open_study(...), or set .wave.")

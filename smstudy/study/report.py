@@ -45,6 +45,7 @@ SECTIONS = {
         "Must-have and nice-to-have",
         "What matters on average, and what a high outcome hardly occurs without.",
     ),
+    "65-pilots": ("The pilot", "The change where it ran, beside the change elsewhere over the same time."),
 }
 SUMMARY = "90-summary"
 # Kinds of result that stand at the end of the page, beside what was hidden.

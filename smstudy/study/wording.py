@@ -58,6 +58,10 @@ COLUMNS = {
         "term": "Driver", "verdict": "Verdict", "importance": "Share of what all account for",
         "performance": "Level now (0 to 100)", "quadrant": "On the map", "reading": "In words",
     },
+    "Pilot": {
+        "term": "Outcome", "estimate": "Effect in points", "conf_low": "95% interval", "reading": "In words",
+        "verdict": "Verdict",
+    },
     "GroupChoice": {"k": "Groups tried", "stability": "Stability (1: always the same)", "verdict": "Verdict"},
     "Segmentation": {"segment": "Kind", "n": "People", "share": "Share", "conf_low": "95% interval"},
     "Sensitivity": {
@@ -91,6 +95,7 @@ REFUSED = {
     "importance": "Which drivers matter most?",
     "moderate": "For whom?",
     "mediate": "By which way?",
+    "pilot": "Did the pilot make a difference?",
     "necessity": "What can the outcome not do without?",
     "priorities": "Must-have and nice-to-have",
     "confirm": "Do the statements belong together as planned?",
