@@ -315,7 +315,7 @@ def _findings(model: _Model) -> Iterator[Finding]:
         if zeros.p_value < CERTAIN:
             other = "negative_binomial" if family == "poisson" else "zero_inflated_negative_binomial"
             text = (
-                f"{apa.share(zeros.found)} have no event, the model expects {apa.share(zeros.expected)} (p "
+                f"More have no event than the {apa.share(zeros.expected)} the model expects (p "
                 f'{_compared(zeros.p_value)}): compare with family="{other}".'
             )
             yield Finding(name="excess_zeros", text=text)

@@ -190,8 +190,15 @@ def _units(
     people = np.bincount(codes, sizes[known])
     sums = np.column_stack([np.bincount(codes, sizes[known] * part) for part in values[known].T])
     piloted = np.isin(names, [str(each) for each in treated])
+    shown = ~np.isin(names, list(stack.hidden(unit))) & (people >= stack.policy.min_n)
+    if (piloted & ~shown).any():
+        raise DisclosureError(
+            f"A unit in the pilot has fewer than {stack.policy.min_n} respondents, or is hidden in tables to protect "
+            "people, so nothing is told about it. Leave it out of treated=."
+        )
     dropped = int(sizes[rows & ~known].sum())
-    return _Units(np.array(names, dtype=str), sums / people[:, None], people, piloted, dropped)
+    means = (sums / people[:, None])[shown]
+    return _Units(np.array(names, dtype=str)[shown], means, people[shown], piloted[shown], dropped)
 
 
 def _check(units: _Units, ratio: int) -> None:
@@ -232,7 +239,8 @@ def _result(stack: Stack, on: list[str], units: _Units, chosen: NDArray[np.intp]
     return Matching(
         title="Units in the pilot and those to compare with",
         note="Means of units before the start; differences in standard deviations between units, pooled within both "
-        "groups of all units. Matched by Mahalanobis distance, smallest in all, each unit once. Alike: below 0.10.",
+        "groups of all units. Matched by Mahalanobis distance, smallest in all, each unit once. Alike: below 0.10. "
+        "Units of few people, and those that tables hide, take no part.",
         findings=tuple(_findings(rows, int((~matched).sum()), len(treated), stack)),
         labels=stack.labels,
         privacy=stack.policy,

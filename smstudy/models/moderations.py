@@ -14,7 +14,7 @@ from scipy import stats
 
 from smstudy.display import apa, figures, interactions, rules
 from smstudy.display.prose import join_words
-from smstudy.errors import DataError, EstimationError, StudyError
+from smstudy.errors import DataError, DisclosureError, EstimationError, StudyError
 from smstudy.inference.regression.covariance import Kind
 from smstudy.inference.regression.design import INTERCEPT, Design, Levels, build_design
 from smstudy.inference.regression.formula import Factor, Formula, Term, parse_formula, term_label
@@ -373,6 +373,17 @@ def _range(model: _Model) -> tuple[float, float] | None:
     return (low, high) if low < high else None
 
 
+def _inner_range(model: _Model) -> tuple[float, float]:
+    """The same range, refused where there is none: its ends would be values of single persons."""
+    found = _range(model)
+    if found is None:
+        raise DisclosureError(
+            f"All but fewer than {model.min_n} respondents have the same value of the moderator, so slopes cannot be "
+            "held against each other without telling about few people. Choose another moderator."
+        )
+    return found
+
+
 def _places(model: _Model) -> list[_Place]:
     """Where slopes are looked at."""
     values = _values(model)
@@ -404,7 +415,7 @@ def _differences(model: _Model) -> list[_Place]:
     low, high = np.quantile(values, [0.1, 0.9])
     words = "90th less 10th percentile"
     if low == high:
-        (low, high), words = _range(model) or (values[0], values[-1]), "high less low"
+        (low, high), words = _inner_range(model), "high less low"
     row = unit[products[0]] * (high - low)
     return [_Place(f"{words} ({apa.number(high)} less {apa.number(low)})", np.nan, row)]
 

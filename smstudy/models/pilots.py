@@ -437,10 +437,13 @@ def _protect(panel: Panel, names: NDArray[np.str_], stack: Stack, unit: str) -> 
                 "nothing is told about so few. Leave the wave out, or put starts together."
             )
     hidden = np.isin(names, list(stack.hidden(unit)))
-    parts = [panel.sizes[hidden & (panel.piloted == inside)].sum(axis=0) for inside in (True, False)]
-    if any(((part > 0) & (part < few)).any() for part in parts):
+    sides = [hidden & (panel.piloted == inside) for inside in (True, False)]
+    parts = [panel.sizes[side].sum(axis=0) for side in sides]
+    apart = any(0 < side.sum() < len(stack.hidden(unit)) for side in sides)
+    if apart or any(((part > 0) & (part < few)).any() for part in parts):
         raise DisclosureError(
-            f'The pilot would tell apart units of "{unit}" that tables hide to protect people. Choose other units.'
+            f'The pilot would tell apart units of "{unit}" that tables hide to protect people. Leave all of them '
+            "out of it, or put all of them on one side."
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from functools import reduce
 from typing import ClassVar, Literal, get_args
 
 import pandas as pd
@@ -224,16 +224,16 @@ def _strictest(policies: Sequence[Privacy]) -> Privacy:
 
 
 def _refuse_few_apart(models: Mapping[str, Model], privacy: Privacy) -> None:
-    """Refuse two models of nearly the same people: the difference tells about those few who are in one only."""
-    for (one, first), (other, second) in combinations(models.items(), 2):
-        mine, theirs = _people(first), _people(second)
-        apart = (len(mine.difference(theirs)), len(theirs.difference(mine)))
-        if not all(privacy.allows(count) for count in apart):
-            raise DisclosureError(
-                f'Fewer than {privacy.min_n} respondents are in one of "{one}" and "{other}" but not in the other, and '
-                "what they answered would follow from the two. Fit both to the respondents who answered all that "
-                "either needs."
-            )
+    """Refuse models of nearly the same people: differences and sums tell about those few who are in some only."""
+    people = [_people(model) for model in models.values()]
+    everybody = reduce(pd.Index.union, people)
+    sizes = pd.DataFrame({place: everybody.isin(part) for place, part in enumerate(people)}).value_counts()
+    if not all(privacy.allows(size) for size in sizes):
+        raise DisclosureError(
+            f"Fewer than {privacy.min_n} respondents are in some of these models but not in the others, and what they "
+            "answered would follow from the models together. Fit all to the respondents who answered all that any "
+            "needs."
+        )
 
 
 def _people(model: Model) -> pd.Index:

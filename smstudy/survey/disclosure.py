@@ -248,9 +248,10 @@ def hidden_groups(survey: Survey, unit: str, *, scores: Sequence[str] = ()) -> f
     """Choose the groups of a survey that every table hides.
 
     The choice looks at all scores at once, so that no two tables of one wave hide different groups and thereby give
-    away what each hides. A group is hidden if it is small in any score, if all its members have the same value of one
-    (their mean is each member's answer), or if the policy has closed it, for example because it would differ by few
-    people from what was released before. Respondents who state no group are one.
+    away what each hides; other numbers on a page only add to the groups that all tables hide. A group is hidden if it
+    is small in any score, if all its members have the same value of one (their mean is each member's answer), or if the
+    policy has closed it, for example because it would differ by few people from what was released before. Respondents
+    who state no group are one.
 
     Parameters
     ----------
@@ -261,12 +262,18 @@ def hidden_groups(survey: Survey, unit: str, *, scores: Sequence[str] = ()) -> f
     scores : sequence of str
         Numbers on the page besides the scales of the codebook.
     """
-    names = scale_scores(survey)
-    values = survey.answers[list(dict.fromkeys([*names, *scores]))].astype(float)
-    groups = group_names(survey, unit)
+    names, groups = scale_scores(survey), group_names(survey, unit)
+    closed = frozenset(group for name, group in survey.privacy.closed if name == unit)
+    hidden = _hidden_with(survey, groups, names, closed)
+    more = [name for name in dict.fromkeys(scores) if name not in names]
+    return _hidden_with(survey, groups, [*names, *more], hidden) if more else hidden
+
+
+def _hidden_with(survey: Survey, groups: pd.Series, names: Sequence[str], closed: frozenset[str]) -> frozenset[str]:
+    """The groups that must not be shown beside these numbers, those closed already among them."""
+    values = survey.answers[list(names)].astype(float)
     answered = values.notna().assign(**{ALL: True}).groupby(groups).sum()
-    closed = alike(values, groups) | {group for name, group in survey.privacy.closed if name == unit}
-    hidden = answered.index.isin(closed)
+    hidden = answered.index.isin(alike(values, groups) | closed)
     while True:
         hidden = hidden_rows(answered.to_numpy(float), survey.privacy.min_n, hidden=hidden)
         together = groups.isin(answered.index[hidden])

@@ -182,7 +182,7 @@ def test_an_exposure_of_zero_is_refused():
 def test_a_group_without_any_event_is_refused():
     silent = PEOPLE.assign(posts=PEOPLE["posts"].where(PEOPLE["role"] != "expert", 0))
     for family in ("poisson", "negative_binomial"):
-        with pytest.raises(EstimationError, match="no event at all"):
+        with pytest.raises(EstimationError, match="without any event"):
             counts(FORMULA, silent, family=family)
 
 

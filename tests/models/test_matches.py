@@ -83,13 +83,22 @@ def test_result_is_drawn_and_told():
         ({"caliper": 0}, StudyError, "caliper"),
         ({"caliper": 1e-9}, DataError, "near enough"),
         ({"wave": "size"}, StudyError, "since="),
-        ({"min_n": 500}, DisclosureError, "Fewer than 500"),
+        ({"min_n": 500}, DisclosureError, "fewer than 500"),
         ({"unit": "team"}, DataError, "no column"),
     ],
 )
 def test_what_cannot_be_matched_is_refused(options, error, words):
     with pytest.raises(error, match=words):
         found(**options)
+
+
+def test_units_that_tables_hide_take_no_part():
+    survey = sm.open_study("quarterly-pulse").survey("clean")
+    with pytest.raises(DisclosureError, match="hidden in tables"):
+        match_units(survey, ["leadership"], unit="unit", treated=["Quality Management", "Customer Service"])
+    matched = match_units(survey, ["leadership"], unit="unit", treated=["Customer Service"])
+    assert not {"Facilities", "Quality Management"} & set(matched.comparison)
+    assert matched.glance()["n_groups"] == 12
 
 
 def test_columns_that_do_not_fit_are_refused():

@@ -128,7 +128,7 @@ def test_order_of_rows_changes_nothing():
 def test_surveys_of_waves_are_read_in_their_order():
     run = sm.open_study("quarterly-pulse")
     now, before = run.survey("clean"), run.previous_survey()
-    units = sorted(now.answers["unit"].dropna().unique())[:6]
+    units = ["Customer Service", "Finance", "IT & Data", "Logistics", "Marketing", "Production"]
     result = pilot([before, now], "adoption", unit="unit", treated=units, since=now.wave)
     frame = pd.concat([before.answers.assign(w=1), now.answers.assign(w=2)], ignore_index=True)
     expected = pilot(frame, "adoption", unit="unit", wave="w", treated=units, since=2)
@@ -291,6 +291,9 @@ def test_units_that_tables_hide_cannot_be_told_apart():
     assert pilot([before, now], "adoption", unit="unit", treated=large, since=now.wave).glance()["n_piloted"] == 3
     with pytest.raises(DisclosureError, match="tables hide"):
         pilot([before, now], "adoption", unit="unit", treated=[*large, "Strategy"], since=now.wave)
+    others = ["Customer Service", "IT & Data", "Logistics", "Finance", "Research & Development"]
+    with pytest.raises(DisclosureError, match="tables hide"):
+        pilot([before, now], "adoption", unit="unit", treated=["Facilities"], comparison=others, since=now.wave)
 
 
 def test_no_unit_is_named_in_what_is_shown():

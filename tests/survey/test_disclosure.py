@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import smstudy as sm
 from smstudy.errors import DataError
 from smstudy.privacy import Privacy
 from smstudy.survey.codebook import Codebook
@@ -112,3 +113,11 @@ def test_who_left_an_answer_out_does_not_make_a_group_alike():
     values = pd.DataFrame({"use": [5.0, np.nan, 4, np.nan, np.nan]})
     assert alike(values, pd.Series(list("AAABB"))) == frozenset()
     assert alike(values, pd.Series(list("AABBB"))) == {"A", "B"}
+
+
+def test_other_numbers_only_add_to_the_groups_that_all_tables_hide():
+    """Where they swapped one for another, the small one would follow from two tables."""
+    survey = sm.open_study("quarterly-pulse").survey("clean")
+    always = hidden_groups(survey, "unit")
+    items = [item for scale in survey.codebook.scales for item in scale.items]
+    assert always and all(always <= hidden_groups(survey, "unit", scores=[item]) for item in items)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -20,6 +21,7 @@ from smstudy.inference.regression.logistic import separating_columns
 Array = NDArray[np.float64]
 CountFamily = Literal["poisson", "negative_binomial", "zero_inflated_poisson", "zero_inflated_negative_binomial"]
 SUSPECT = 12.0
+LEVEL = re.compile(r"\[[^\]]*\]")
 LARGEST_THETA = 1e6
 DISPERSED = ("negative_binomial", "zero_inflated_negative_binomial")
 INFLATED = ("zero_inflated_poisson", "zero_inflated_negative_binomial")
@@ -249,10 +251,11 @@ def _refuse_separated(x: Array, y: Array, names: Sequence[str]) -> None:
     rows = np.vstack([x[some], -x[some], -x[~some]])
     told = separating_columns(rows, np.ones(len(rows)), names=names)
     if told:
-        quoted = join_words([f'"{name}"' for name in told])
+        terms = dict.fromkeys(LEVEL.sub("", name) for name in told)
+        quoted = join_words([f'"{name}"' for name in terms])
         raise EstimationError(
-            f"Respondents whom {quoted} {'tells' if len(told) == 1 else 'tell'} apart have no event at all, so an "
-            "estimate would be infinite. Leave out a term, or merge levels by what they mean."
+            f"{quoted} {'tells' if len(terms) == 1 else 'tell'} some respondents without any event apart from all "
+            "others, so an estimate would be infinite. Leave out a term, or merge levels by what they mean."
         )
 
 
