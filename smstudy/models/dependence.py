@@ -28,8 +28,8 @@ from smstudy.models.likelihood_models import labels_of_terms
 from smstudy.models.teams import Teams, check_level, check_rows, teams_of
 from smstudy.privacy import Privacy
 from smstudy.result import Finding, Result
-from smstudy.survey.dataset import Data, frame_of, labels_of, privacy_of
-from smstudy.survey.disclosure import pool_hidden
+from smstudy.survey.dataset import Data, labels_of, privacy_of
+from smstudy.survey.disclosure import pool_hidden, pooled_column
 
 Array = NDArray[np.float64]
 MIXED, CLUSTERED, IGNORE, CANNOT_TELL = "mixed model", "clustered errors", "ignore the teams", "cannot tell"
@@ -133,7 +133,7 @@ def nesting(
     _check(parsed, group)
     design = build_design(parsed, pool_hidden(data, parsed.columns), min_level_n=policy.min_n, also=[group])
     check_rows(design)
-    teams = teams_of(frame_of(data).loc[design.used, group], group)
+    teams = teams_of(pooled_column(data, group)[design.used], group)
     with one_thread():
         fit = least_squares(design.x, design.y, names=design.names)
         likeness = _likeness(fit, teams, conf_level)

@@ -32,8 +32,8 @@ from smstudy.inference.regression.small_clusters import resting_on_one
 from smstudy.models.samplings import Population, errors_in_words, refuse_telling, sampling_of
 from smstudy.privacy import Privacy
 from smstudy.result import Finding, Poolable
-from smstudy.survey.dataset import Data, frame_of, labels_of, privacy_of
-from smstudy.survey.disclosure import NO_GROUP, pool_hidden
+from smstudy.survey.dataset import Data, labels_of, privacy_of
+from smstudy.survey.disclosure import NO_GROUP, pool_hidden, pooled_column
 from smstudy.survey.weights import Weights
 
 Array = NDArray[np.float64]
@@ -337,7 +337,7 @@ def groups_of(request: Request, design: Design) -> Codes | None:
     """
     if request.cluster is None:
         return None
-    complete = frame_of(request.data).loc[design.used, request.cluster]
+    complete = pooled_column(request.data, request.cluster)[design.used]
     groups, found = pd.factorize(complete.astype(object).fillna(NO_GROUP))
     if len(found) < FEWEST_CLUSTERS:
         raise DataError(

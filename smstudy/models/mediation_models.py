@@ -30,8 +30,8 @@ from smstudy.inference.regression.pathways import (
 from smstudy.models.moderator_values import usual_values
 from smstudy.models.regression_fits import Errors, Fit, Inference, fit_model, infer
 from smstudy.privacy import Privacy
-from smstudy.survey.dataset import Data, frame_of, labels_of
-from smstudy.survey.disclosure import NO_GROUP, pool_hidden
+from smstudy.survey.dataset import Data, labels_of
+from smstudy.survey.disclosure import NO_GROUP, pool_hidden, pooled_column
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.intp]
@@ -231,7 +231,7 @@ def build_mediation(asked: Asked, data: Data, policy: Privacy) -> MediationModel
         columns=np.column_stack([*(centered[name] for name in paths.columns), design.x[:, controls]]),
         n_controls=len(controls),
         places=places,
-        groups=_clusters(frame_of(data)[asked.cluster][design.used]) if asked.cluster else None,
+        groups=_clusters(pooled_column(data, asked.cluster)[design.used]) if asked.cluster else None,
         labels=dict(labels_of(data)),
     )
 

@@ -48,7 +48,7 @@ from smstudy.models.teams import (
 from smstudy.privacy import Privacy
 from smstudy.result import Finding, Poolable, Result
 from smstudy.survey.dataset import Data, frame_of, labels_of, privacy_of
-from smstudy.survey.disclosure import pool_hidden
+from smstudy.survey.disclosure import pool_hidden, pooled_column
 
 Array = NDArray[np.float64]
 Method = Literal["REML", "ML"]
@@ -248,7 +248,7 @@ def multilevel(
     policy = privacy_of(data) if min_n is None else privacy_of(data).raised_to(min_n)
     frame = pool_hidden(data, request.formula.columns)
     design = build_design(request.formula, frame, min_level_n=policy.min_n, also=[group])
-    teams = teams_of(frame_of(data).loc[design.used, group], group)
+    teams = teams_of(pooled_column(data, group)[design.used], group)
     _check_design(design, request, policy)
     with one_thread():
         _refuse_described(design, policy)

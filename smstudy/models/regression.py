@@ -37,7 +37,7 @@ from smstudy.models.samplings import Population, errors_in_words, refuse_telling
 from smstudy.privacy import Privacy
 from smstudy.result import Poolable, Result, Rows
 from smstudy.survey.dataset import Data, frame_of, labels_of, privacy_of
-from smstudy.survey.disclosure import NO_GROUP, pool_hidden
+from smstudy.survey.disclosure import NO_GROUP, pool_hidden, pooled_column
 from smstudy.survey.weights import Weights
 
 Array = NDArray[np.float64]
@@ -280,7 +280,7 @@ def regress(
     frame = pool_hidden(data, parsed.columns)
     design = build_design(parsed, frame, min_level_n=policy.min_n, also=[cluster] if cluster else [])
     _check_design(design, family, formula)
-    groups = _clusters(frame_of(data)[cluster][design.used]) if cluster else None
+    groups = _clusters(pooled_column(data, cluster)[design.used]) if cluster else None
     if sampled:
         refuse_telling(weights, list(design.levels))
         names = {"strata": strata or "", "clusters": cluster or "", "population": population}

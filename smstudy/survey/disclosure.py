@@ -331,6 +331,11 @@ def pool_hidden(data: Data, columns: Iterable[str]) -> pd.DataFrame:
     return data.answers.assign(**pooled)
 
 
+def pooled_column(data: Data, name: str) -> pd.Series:
+    """Who belongs together, hidden groups counted as one: what a model tells of each would tell two of them apart."""
+    return pool_hidden(data, [name])[name]
+
+
 def blank(table: pd.DataFrame, hidden: np.ndarray, numbers: Sequence[str]) -> pd.DataFrame:
     """Blank the numbers of hidden rows and flag them; a table with nothing hidden is given back as it is."""
     if not np.any(hidden):

@@ -22,8 +22,8 @@ X, TREATED = UNITS[["size", "base"]].to_numpy(float), UNITS["piloted"].to_numpy(
 def test_distances_and_balance_agree_with_r():
     np.testing.assert_allclose(distances(X, TREATED).T, R["distance"], rtol=1e-10)  # closed form
     found = balance(X, TREATED, np.sqrt(np.diag(pooled_covariance(X, TREATED))))
-    np.testing.assert_allclose(found.difference, R["smd"], rtol=1e-10)
-    np.testing.assert_allclose(found.ratio, R["ratio"], rtol=1e-10)
+    np.testing.assert_allclose(found.difference, R["smd"], rtol=1e-10)  # as above
+    np.testing.assert_allclose(found.ratio, R["ratio"], rtol=1e-10)  # as above
 
 
 def test_distances_do_not_depend_on_units_of_measurement():
@@ -55,8 +55,8 @@ def test_several_matches_are_nearest_first_and_used_once():
 
 def test_identical_groups_are_balanced():
     found = balance(np.vstack([X, X]), np.repeat([True, False], len(X)), np.ones(2))
-    np.testing.assert_allclose(found.difference, 0, atol=1e-12)
-    np.testing.assert_allclose(found.ratio, 1, rtol=1e-12)
+    np.testing.assert_allclose(found.difference, 0, atol=1e-12)  # rounding
+    np.testing.assert_allclose(found.ratio, 1, rtol=1e-12)  # rounding
 
 
 def test_columns_that_repeat_or_do_not_vary_are_refused():

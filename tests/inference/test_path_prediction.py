@@ -29,7 +29,7 @@ def test_agrees_with_plain_r_fold_by_fold():
     for place, name in enumerate(("path", "linear", "mean")):
         # weights settle to 1e-10 here and 1e-13 in R
         np.testing.assert_allclose(found.root_mean_square[place], expected[name]["rmse"], rtol=0, atol=1e-8)
-        np.testing.assert_allclose(found.mean_absolute[place], expected[name]["mae"], rtol=0, atol=1e-8)
+        np.testing.assert_allclose(found.mean_absolute[place], expected[name]["mae"], rtol=0, atol=1e-8)  # as above
     np.testing.assert_allclose(found.skew, expected["skew"], rtol=0, atol=1e-7)  # third powers
 
 

@@ -27,7 +27,7 @@ def test_agrees_with_glm(link):
     found = rows()
     fit, _ = discrete_hazard(X, found, baseline=found.period - 1, names=["support", "trained"], link=link)
     np.testing.assert_allclose(fit.parameters, R[link]["estimate"], rtol=1e-6)  # iterative
-    np.testing.assert_allclose(fit.covariance, R[link]["covariance"], rtol=1e-6)
+    np.testing.assert_allclose(fit.covariance, R[link]["covariance"], rtol=1e-6)  # as above
     np.testing.assert_allclose(fit.log_likelihood, R[link]["loglik"], rtol=1e-10)  # flat at the top
 
 

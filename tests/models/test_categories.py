@@ -118,7 +118,7 @@ def test_two_answers_give_logistic_regression():
         for term in ("leadership", "role[expert]"):
             expected = plain.set_index("term").loc[term]
             assert tidy.loc[term, "estimate"] == pytest.approx(expected["estimate"], abs=1e-8)  # one maximum
-            assert tidy.loc[term, "std_error"] == pytest.approx(expected["std_error"], abs=1e-8)
+            assert tidy.loc[term, "std_error"] == pytest.approx(expected["std_error"], abs=1e-8)  # as above
 
 
 def test_turning_the_answers_round_turns_the_signs():
@@ -132,8 +132,8 @@ def test_another_reference_moves_the_estimates_only():
     one = chat.tidy().query("term == 'leadership'").set_index("category")["estimate"]
     two = wiki.tidy().query("term == 'leadership'").set_index("category")["estimate"]
     assert two["chat"] == pytest.approx(-one["wiki"], abs=1e-8)  # two searches of one maximum
-    assert two["forum"] == pytest.approx(one["forum"] - one["wiki"], abs=1e-8)
-    assert wiki.glance()["log_likelihood"] == pytest.approx(chat.glance()["log_likelihood"], abs=1e-8)
+    assert two["forum"] == pytest.approx(one["forum"] - one["wiki"], abs=1e-8)  # as above
+    assert wiki.glance()["log_likelihood"] == pytest.approx(chat.glance()["log_likelihood"], abs=1e-8)  # as above
 
 
 def test_an_ordered_categorical_keeps_its_order_and_its_words():

@@ -183,7 +183,7 @@ def test_factorial_contrasts_agree_with_emmeans():
 def test_the_size_of_weights_does_not_matter():
     one = planned_contrasts(arms(), "support", "frame", {"a": {"values": 1, "neutral": -0.5, "performance": -0.5}})
     two = planned_contrasts(arms(), "support", "frame", {"a": {"values": 20, "neutral": -10, "performance": -10}})
-    pd.testing.assert_frame_equal(one.tidy(), two.tidy(), rtol=1e-12)
+    pd.testing.assert_frame_equal(one.tidy(), two.tidy(), rtol=1e-12)  # the same sums
 
 
 def test_a_contrast_of_two_groups_is_their_comparison():

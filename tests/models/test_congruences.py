@@ -180,7 +180,7 @@ def survey(second_answers=5):
 def test_a_survey_brings_the_answer_scale_and_words():
     result = congruence(survey(), "trust", "say", "do")
     plain = congruence(planted(agreeing), **ASKED)
-    np.testing.assert_allclose(result.tidy()["estimate"], plain.tidy()["estimate"], rtol=1e-12)
+    np.testing.assert_allclose(result.tidy()["estimate"], plain.tidy()["estimate"], rtol=1e-12)  # the same equations
     assert result.title == "Agreement of what we say and what we do: Trust"
 
 

@@ -37,14 +37,14 @@ def names(result):
 def test_exact_table_agrees_with_survfit():
     table = survival(LUNG, time="time", event="event").tidy()
     np.testing.assert_allclose(table["estimate"], R["lung"]["survival"], rtol=1e-12)  # closed form
-    np.testing.assert_allclose(table["conf_low"], np.array(R["lung"]["low"], float), rtol=1e-10)
+    np.testing.assert_allclose(table["conf_low"], np.array(R["lung"]["low"], float), rtol=1e-10)  # logs of logs
     median = survival(LUNG, time="time", event="event").medians.tidy().iloc[0]
     assert [median["median"], median["conf_low"], median["conf_high"]] == [float(each) for each in R["lung_median"]]
 
 
 def test_log_rank_agrees_with_survdiff():
     found = survival(VETERAN, time="time", event="status", by="celltype").glance()
-    np.testing.assert_allclose(found["statistic"], R["rank_cell"]["chisq"], rtol=1e-12)
+    np.testing.assert_allclose(found["statistic"], R["rank_cell"]["chisq"], rtol=1e-12)  # closed form
     assert found["df"] == 3
 
 

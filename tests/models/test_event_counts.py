@@ -57,7 +57,7 @@ def test_agrees_with_glm_nb():
     result, expected = fitted("negative_binomial"), REFERENCE["negative_binomial"]
     tidy = result.tidy()
     np.testing.assert_allclose(tidy["estimate"][:5], expected["glm_nb"], rtol=1e-6)  # glm.nb stops earlier
-    np.testing.assert_allclose(tidy["std_error"][:5], expected["glm_nb_se"], rtol=1e-6)
+    np.testing.assert_allclose(tidy["std_error"][:5], expected["glm_nb_se"], rtol=1e-6)  # as above
     assert result.glance()["theta"] == pytest.approx(expected["theta"], rel=1e-6)  # iterated
     assert tidy["std_error"].iloc[-1] * expected["theta"] == pytest.approx(
         expected["se_theta"], rel=1e-6
@@ -88,7 +88,7 @@ def test_overdispersion_and_too_many_zeros_are_found_as_by_hand_in_r():
     spread, zeros, expected = overdispersion(fit, y, 5), excess_zeros(fit, x, y), REFERENCE["poisson"]
     assert (spread.found, spread.statistic) == pytest.approx((expected["dispersion"], expected["dean"]), rel=1e-8)
     assert zeros.statistic == pytest.approx(expected["zeros"], rel=1e-7)  # rests on the covariance of both sides
-    assert (zeros.found, zeros.expected) == pytest.approx(tuple(expected["zero_share"]), rel=1e-8)
+    assert (zeros.found, zeros.expected) == pytest.approx(tuple(expected["zero_share"]), rel=1e-8)  # closed form
     assert {"overdispersion", "excess_zeros"} <= names_of(fitted("poisson"))
     assert "overdispersion" not in names_of(fitted("negative_binomial"))
 
@@ -107,7 +107,7 @@ def test_twice_the_exposure_halves_the_rate():
     doubled = PEOPLE.assign(years=2 * PEOPLE["years"])
     one, two = (counts(FORMULA, people, exposure="years").tidy()["estimate"] for people in (PEOPLE, doubled))
     np.testing.assert_allclose(two[0], one[0] - np.log(2), rtol=1e-9)  # two searches of one maximum
-    np.testing.assert_allclose(two[1:], one[1:], rtol=1e-7)
+    np.testing.assert_allclose(two[1:], one[1:], rtol=1e-7)  # as above
 
 
 def test_left_out_the_zero_part_has_the_terms_of_the_formula():

@@ -40,11 +40,11 @@ def names(result):
 def test_agrees_with_r():
     table = found(covariance="newey_west").tidy()
     np.testing.assert_allclose(table["estimate"], R["estimate"], rtol=1e-9)  # closed form
-    np.testing.assert_allclose(table["std_error"], R["std_error"], rtol=1e-8)
+    np.testing.assert_allclose(table["std_error"], R["std_error"], rtol=1e-8)  # as above
     table = found().tidy()
     np.testing.assert_allclose(table["estimate"], R["ar_estimate"], rtol=1e-5)  # iterative, flat at the top
-    np.testing.assert_allclose(table["std_error"], R["ar_error"], rtol=1e-5)
-    np.testing.assert_allclose(found().glance()["p_alike"], R["bg_p"], rtol=1e-8)
+    np.testing.assert_allclose(table["std_error"], R["ar_error"], rtol=1e-5)  # as above
+    np.testing.assert_allclose(found().glance()["p_alike"], R["bg_p"], rtol=1e-8)  # closed form
 
 
 def test_a_planted_jump_is_found_and_its_absence_is_not_called_an_effect():

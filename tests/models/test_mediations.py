@@ -51,7 +51,7 @@ def test_the_published_example_of_hayes_comes_out():
     total, direct, indirect = found.tidy().to_dict("records")
     assert [round(row["estimate"], 4) for row in (total, direct, indirect)] == [0.4957, 0.2544, 0.2413]
     assert indirect["conf_low"] == pytest.approx(0.007, abs=0.02)  # 5,000 resamples here and in the book
-    assert indirect["conf_high"] == pytest.approx(0.526, abs=0.03)
+    assert indirect["conf_high"] == pytest.approx(0.526, abs=0.03)  # as above
 
 
 def test_the_published_effects_of_the_jobs_study_come_out(jobs):

@@ -49,8 +49,8 @@ def test_weights_stand_for_repeated_rows(name):
     weighted = FITS[name](np.full(N, 2.0))
     plain = FITS[name](None)
     np.testing.assert_allclose(weighted.parameters, plain.parameters, rtol=1e-7, atol=1e-9)  # two searches
-    np.testing.assert_allclose(weighted.covariance * 2, plain.covariance, rtol=1e-6, atol=1e-10)
-    assert weighted.log_likelihood == pytest.approx(2 * plain.log_likelihood, rel=1e-10)
+    np.testing.assert_allclose(weighted.covariance * 2, plain.covariance, rtol=1e-6, atol=1e-10)  # as above, squared
+    assert weighted.log_likelihood == pytest.approx(2 * plain.log_likelihood, rel=1e-10)  # flat at the top
 
 
 @pytest.mark.parametrize("name", [name for name in FITS if name != "negative_binomial"])
@@ -68,7 +68,7 @@ def test_equal_rows_change_nothing():
     shuffled = x + np.column_stack([np.zeros(N), np.arange(N) * 1e-13, np.zeros(N)])
     grouped, single = (ordinal_fit(each[:, 1:], answers, names=NAMES[1:]) for each in (x, shuffled))
     np.testing.assert_allclose(grouped.parameters, single.parameters, rtol=1e-6, atol=1e-8)  # rows differ by 1e-13
-    np.testing.assert_allclose(grouped.scores, single.scores, rtol=1e-5, atol=1e-8)
+    np.testing.assert_allclose(grouped.scores, single.scores, rtol=1e-5, atol=1e-8)  # as above, times the slopes
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from([0.0, 0.5])), min_size=20, max_size=60))

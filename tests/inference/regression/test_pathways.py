@@ -259,7 +259,7 @@ def test_a_planted_confounder_is_undone_at_its_rho():
     unit = columns.std(axis=0)[0] / columns.std(axis=0)[1]
     naive, right = confounded_effect(products, np.array([0.0, rho]))[0] * unit
     assert naive == pytest.approx(0.5 * 0.7, abs=0.01)  # three errors at n = 200,000
-    assert right == pytest.approx(0.5 * 0.3, abs=0.01)
+    assert right == pytest.approx(0.5 * 0.3, abs=0.01)  # as above
 
 
 def test_intervals_of_indirect_effects_cover():

@@ -45,7 +45,7 @@ def test_weights_stand_for_repeated_rows():
     weighted = probit(X, Y, names=NAMES, weights=times.astype(float))
     repeated = probit(np.repeat(X, times, axis=0), np.repeat(Y, times), names=NAMES)
     np.testing.assert_allclose(weighted.coefficients, repeated.coefficients, atol=1e-9)  # same sums in another order
-    np.testing.assert_allclose(weighted.bread, repeated.bread, atol=1e-9)
+    np.testing.assert_allclose(weighted.bread, repeated.bread, atol=1e-9)  # as above
 
 
 def test_a_column_that_tells_the_outcome_is_refused():

@@ -34,7 +34,7 @@ def test_agrees_with_r():
     np.testing.assert_allclose(fit.coefficients, R["estimate"], rtol=1e-9)  # closed form
     np.testing.assert_allclose(np.sqrt(np.diag(newey_west(fit, lags=R["lag"]))), R["std_error"], rtol=1e-8)
     _, statistic, p_value = breusch_godfrey(x, fit.residuals)
-    np.testing.assert_allclose([statistic, p_value], [R["bg"], R["bg_p"]], rtol=1e-8)
+    np.testing.assert_allclose([statistic, p_value], [R["bg"], R["bg_p"]], rtol=1e-8)  # as above
 
 
 def test_without_lags_it_is_robust_to_unequal_variances():
@@ -48,8 +48,8 @@ def test_without_lags_it_is_robust_to_unequal_variances():
 def test_autoregressive_errors_agree_with_gls():
     found = autoregressive(interrupted_design(24, 13), LOGINS, names=INTERRUPTED)
     np.testing.assert_allclose(found.alike, R["rho"], rtol=1e-5)  # both searches stop where the likelihood is flat
-    np.testing.assert_allclose(found.coefficients, R["ar_estimate"], rtol=1e-5)
-    np.testing.assert_allclose(np.sqrt(np.diag(found.covariance)), R["ar_error"], rtol=1e-5)
+    np.testing.assert_allclose(found.coefficients, R["ar_estimate"], rtol=1e-5)  # as above
+    np.testing.assert_allclose(np.sqrt(np.diag(found.covariance)), R["ar_error"], rtol=1e-5)  # as above
 
 
 def test_autoregressive_errors_hold_their_level_about():
