@@ -34,7 +34,7 @@ sys.path.insert(0, str(ROOT))
 
 from smstudy.inference.regression.least_squares import LeastSquares, least_squares  # noqa: E402
 from smstudy.inference.regression.small_clusters import small_clusters  # noqa: E402
-from smstudy.models.regression import regress  # noqa: E402
+from smstudy.models.regressions.regression import regress  # noqa: E402
 
 ROUNDS, SAME = 7, 1e-8
 DRIVERS = ("a", "b", "c", "d")

@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from smstudy.inference.regression.pathways import PathModel, bootstrap_paths  # noqa: E402
-from smstudy.models.mediations import mediate  # noqa: E402
+from smstudy.models.mechanisms.mediations import mediate  # noqa: E402
 
 ROUNDS, SAME = 7, 1e-8
 PACKAGE = 5.7

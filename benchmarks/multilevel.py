@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from smstudy.inference.regression.mixed import mixed_model  # noqa: E402
-from smstudy.models.multilevels import multilevel  # noqa: E402
+from smstudy.models.nested.multilevels import multilevel  # noqa: E402
 
 PEOPLE = ROOT / "tests" / "reference" / "multilevel_army.csv"
 GOAL = 4

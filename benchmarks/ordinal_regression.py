@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from smstudy.inference.regression.ordinal import ordinal_fit  # noqa: E402
-from smstudy.models.categories import ordinal  # noqa: E402
+from smstudy.models.regressions.categories import ordinal  # noqa: E402
 
 GOAL, LARGE_GOAL = 5, 10
 SAME = 1e-8  # both are at the maximum, where the log-likelihood is flat

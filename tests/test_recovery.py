@@ -19,8 +19,8 @@ from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
 from smstudy.clustering.kmeans import bootstrap_shares, fit, match_centers, share_intervals
-from smstudy.models.groups import by_group, changes
-from smstudy.models.regression import regress
+from smstudy.models.differences.groups import by_group, changes
+from smstudy.models.regressions.regression import regress
 from smstudy.scales.scoring import score
 from smstudy.survey.cleaning import clean
 from smstudy.survey.codebook import Codebook, read_codebook

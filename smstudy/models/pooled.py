@@ -16,7 +16,7 @@ from smstudy.display import figures
 from smstudy.errors import EstimationError, SmstudyError, StudyError
 from smstudy.inference.pooling import Pooled, pool_estimates, pooled_wald
 from smstudy.inference.regression.design import INTERCEPT
-from smstudy.models.likelihood_models import named_by_category
+from smstudy.models.regressions.likelihood_models import named_by_category
 from smstudy.result import Finding, Poolable, Result, Scale
 from smstudy.scales.scoring import score
 from smstudy.survey.dataset import Data, Survey

@@ -14,10 +14,10 @@ from smstudy.display.prose import join_words
 from smstudy.errors import DisclosureError, StudyError, did_you_mean
 from smstudy.inference.multiplicity import CORRECTED, CORRECTIONS, Correction
 from smstudy.inference.regression.design import INTERCEPT
-from smstudy.models.likelihood_models import LikelihoodModel, named_by_category, respondents
-from smstudy.models.marginal import SEVERAL, MarginalEffects
-from smstudy.models.multilevels import Multilevel
-from smstudy.models.regression import Regression
+from smstudy.models.nested.multilevels import Multilevel
+from smstudy.models.regressions.likelihood_models import LikelihoodModel, named_by_category, respondents
+from smstudy.models.regressions.marginal import SEVERAL, MarginalEffects
+from smstudy.models.regressions.regression import Regression
 from smstudy.privacy import Privacy
 from smstudy.result import Finding, Result
 
@@ -174,7 +174,7 @@ def compare_regressions(
 
     Examples
     --------
-    >>> from smstudy.models.regression import regress
+    >>> from smstudy.models.regressions.regression import regress
     >>> frame = pd.DataFrame({"a": [1.0, 2, 3, 4] * 10, "b": [1.0, 2, 2, 1, 3] * 8, "y": [2.0, 1, 4, 3, 5] * 8})
     >>> both = {"one": regress("y ~ a", frame), "two": regress("y ~ a + b", frame)}
     >>> [row[0] for row in compare_regressions(both).table().rows]

@@ -15,9 +15,9 @@ import pytest
 from scipy.special import expit, ndtr, softmax
 
 from smstudy.errors import DisclosureError, EstimationError
-from smstudy.models.categories import multinomial, ordinal
-from smstudy.models.marginal import effects
-from smstudy.models.regression import regress
+from smstudy.models.regressions.categories import multinomial, ordinal
+from smstudy.models.regressions.marginal import effects
+from smstudy.models.regressions.regression import regress
 from smstudy.result import Result
 
 N_SURVEYS = 120

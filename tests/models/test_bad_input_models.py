@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from smstudy.errors import DataError, DisclosureError, EstimationError, SmstudyError, StudyError
-from smstudy.models.categories import multinomial, ordinal
-from smstudy.models.event_counts import counts
-from smstudy.models.marginal import effects
-from smstudy.models.multilevels import multilevel
-from smstudy.models.regression import regress
+from smstudy.models.nested.multilevels import multilevel
+from smstudy.models.regressions.categories import multinomial, ordinal
+from smstudy.models.regressions.event_counts import counts
+from smstudy.models.regressions.marginal import effects
+from smstudy.models.regressions.regression import regress
 
 N = 120
 RNG = np.random.default_rng(3)

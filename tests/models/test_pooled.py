@@ -13,12 +13,12 @@ import pytest
 
 from smstudy.errors import EstimationError, StudyError
 from smstudy.inference.means import mean_interval
-from smstudy.models.categories import ordinal
-from smstudy.models.estimates import weighted_means
-from smstudy.models.groups import by_group, changes
-from smstudy.models.marginal import effects
+from smstudy.models.differences.estimates import weighted_means
+from smstudy.models.differences.groups import by_group, changes
 from smstudy.models.pooled import pool
-from smstudy.models.regression import regress
+from smstudy.models.regressions.categories import ordinal
+from smstudy.models.regressions.marginal import effects
+from smstudy.models.regressions.regression import regress
 from smstudy.scales.description import correlate, describe
 from smstudy.scales.reliability import cronbach_alpha
 from smstudy.scales.scoring import score

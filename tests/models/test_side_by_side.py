@@ -11,11 +11,11 @@ import pytest
 
 from smstudy.errors import DisclosureError, StudyError
 from smstudy.inference.multiplicity import benjamini_hochberg, holm
-from smstudy.models.categories import multinomial, ordinal
-from smstudy.models.event_counts import counts
-from smstudy.models.marginal import effects
-from smstudy.models.multilevels import multilevel
-from smstudy.models.regression import regress
+from smstudy.models.nested.multilevels import multilevel
+from smstudy.models.regressions.categories import multinomial, ordinal
+from smstudy.models.regressions.event_counts import counts
+from smstudy.models.regressions.marginal import effects
+from smstudy.models.regressions.regression import regress
 from smstudy.models.side_by_side import compare_regressions
 from smstudy.vocabulary import GLANCE, TIDY
 

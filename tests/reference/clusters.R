@@ -1,4 +1,4 @@
-# Reference values for tests/inference/regression/test_small_clusters.py and tests/models/test_regression.py: clubSandwich.
+# Reference values for tests/inference/regression/test_small_clusters.py and tests/models/regressions/test_regression.py: clubSandwich.
 # Run in this folder: Rscript clusters.R   (writes clusters.csv and clusters.json; clubSandwich 0.5.8)
 suppressPackageStartupMessages({library(clubSandwich); library(jsonlite)})
 set.seed(20250601)

@@ -1,4 +1,4 @@
-# Reference values for tests/models/test_mediations.py and tests/inference/regression/test_pathways.py.
+# Reference values for tests/models/mechanisms/test_mediations.py and tests/inference/regression/test_pathways.py.
 # Data: mediation_media.csv (psych::Tal_Or), mediation_protest.csv (psych::Garcia), mediation_jobs.csv (mediation::jobs).
 # Every resample is a loop of lm(); draws come from a generator that the tests repeat. lavaan: maximum likelihood.
 # Sensitivity: formulas of Imai, Keele & Yamamoto (2010), theorem 4, with lm().

@@ -1,4 +1,4 @@
-# Reference values for tests/models/test_moderations.py and tests/inference/regression/test_johnson_neyman.py.
+# Reference values for tests/models/mechanisms/test_moderations.py and tests/inference/regression/test_johnson_neyman.py.
 # Data: mediation_protest.csv, psych::Garcia (Hayes's protest example), and clusters.csv (clusters.R).
 # Run in this folder: Rscript moderation.R   (writes moderation.json)
 suppressPackageStartupMessages({library(sandwich); library(clubSandwich); library(car); library(jsonlite)})

@@ -1,4 +1,4 @@
-# Reference values for tests/models/test_multilevels.py and tests/inference/regression/test_mixed.py: lme4, lmerTest, nlme, multilevel.
+# Reference values for tests/models/nested/test_multilevels.py and tests/inference/regression/test_mixed.py: lme4, lmerTest, nlme, multilevel.
 # Run in this folder: Rscript multilevel.R   (writes multilevel_*.csv and multilevel.json)
 # lme4 stops where it cannot see the deviance change; `polished` goes on by Newton steps on Richardson derivatives.
 suppressPackageStartupMessages({library(lme4); library(lmerTest); library(numDeriv); library(jsonlite)})

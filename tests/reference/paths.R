@@ -1,4 +1,4 @@
-# Reference values for inference/{partial_least_squares,path_prediction,path_permutation}.py, models/path_models.py.
+# Reference values for inference/{partial_least_squares,path_prediction,path_permutation}.py, models/path_models/estimates.py.
 # Rscript tests/reference/paths.R   (needs jsonlite; run from the repository root)
 # The PLS algorithm of Lohmöller (1989) in plain R, on answers and scores; ours works on correlations. lm() does all
 # regressions. Reads paths_mobi.csv: correlations of the 24 items of the ECSI mobile phone data (Tenenhaus et al., 2005,

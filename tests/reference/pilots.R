@@ -1,4 +1,4 @@
-# Reference values for tests/inference/regression/test_panels.py and tests/models/test_pilots.py.
+# Reference values for tests/inference/regression/test_panels.py and tests/models/timelines/test_pilots.py.
 # Run in this folder: Rscript pilots.R   (writes pilots.csv, pilots_series.csv, pilots_units.csv, pilots.json; clubSandwich, sandwich, lmtest)
 suppressPackageStartupMessages({library(clubSandwich); library(sandwich); library(lmtest); library(jsonlite)})
 set.seed(20261122)

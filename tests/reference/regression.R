@@ -1,4 +1,4 @@
-# Reference values for tests/models/test_regression.py and tests/inference/*: lm, glm, sandwich, car, lmtest, p.adjust, model.matrix.
+# Reference values for tests/models/regressions/test_regression.py and tests/inference/*: lm, glm, sandwich, car, lmtest, p.adjust, model.matrix.
 # Run in this folder: Rscript regression.R   (writes regression.csv and regression.json)
 suppressPackageStartupMessages({library(sandwich); library(lmtest); library(car); library(jsonlite)})
 set.seed(20240501)

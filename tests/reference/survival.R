@@ -1,4 +1,4 @@
-# Reference values for tests/inference/test_survival.py, tests/models/test_durations.py and test_hazards.py.
+# Reference values for tests/inference/test_survival.py, tests/models/timelines/test_durations.py and test_hazards.py.
 # Run in this folder: Rscript survival.R   (writes survival_*.csv and survival.json; survival 3.5)
 suppressPackageStartupMessages({library(survival); library(jsonlite)})
 lung <- lung[complete.cases(lung[c("time", "status", "age", "sex", "ph.ecog", "inst")]), c("inst", "time", "status", "age", "sex", "ph.ecog")]

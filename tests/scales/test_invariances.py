@@ -12,7 +12,7 @@ from scipy import stats
 
 from smstudy.errors import DataError, EstimationError
 from smstudy.inference.factor_models.fitted import ChiSquare
-from smstudy.models.groups import changes
+from smstudy.models.differences.groups import changes
 from smstudy.result import write_record
 from smstudy.scales.equivalence import Judged, _changed
 from smstudy.scales.invariances import Invariance, _small_groups, invariance

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from smstudy.errors import DisclosureError, RunError
-from smstudy.models.groups import by_group
+from smstudy.models.differences.groups import by_group
 from smstudy.study.guarding import guard, released, respondents
 from smstudy.study.ledger import FILE, KEY, Ledger, read_ledger, write_ledger
 from smstudy.survey.codebook import Codebook, Variable

@@ -13,8 +13,8 @@ import pytest
 from smstudy.display import rules
 from smstudy.engine.manifest import write_manifest
 from smstudy.errors import DisclosureError
-from smstudy.models.groups import by_group, changes
-from smstudy.models.regression import regress
+from smstudy.models.differences.groups import by_group, changes
+from smstudy.models.regressions.regression import regress
 from smstudy.study import report
 from smstudy.study.answer import Answer
 from smstudy.study.definition import Hypothesis, Study

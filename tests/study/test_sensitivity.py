@@ -8,8 +8,8 @@ import pytest
 from scipy import stats
 
 from smstudy.errors import DataError
-from smstudy.models.groups import by_group
-from smstudy.models.regression import regress
+from smstudy.models.differences.groups import by_group
+from smstudy.models.regressions.regression import regress
 from smstudy.privacy import Privacy
 from smstudy.scales.scoring import score
 from smstudy.study.sensitivity import CHANGES, NOBODY, STAYS, TOO_FEW, sensitivity

@@ -1,4 +1,4 @@
-"""Laws of `smstudy.inference.regression.covariance`; for R sandwich see tests/models/test_regression.py."""
+"""Laws of `smstudy.inference.regression.covariance`; for R sandwich see tests/models/regressions/test_regression.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of `smstudy.inference.regression.logistic`; agreement with R glm stands in tests/models/test_regression.py."""
+"""Laws of `smstudy.inference.regression.logistic`; glm in R: tests/models/regressions/test_regression.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of `smstudy.inference.regression.random_logit`; agreement with glmer is in tests/models/test_multilevels.py."""
+"""Laws of `smstudy.inference.regression.random_logit`; glmer in tests/models/nested/test_multilevels.py."""
 
 from __future__ import annotations
 

@@ -1,0 +1,65 @@
+"""Smallest and largest value a column can have: as given, else as the codebook says."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import numpy as np
+
+from smstudy.display.prose import join_words
+from smstudy.errors import DataError, StudyError, did_you_mean
+from smstudy.survey.codebook import Codebook, Variable, answer_range
+from smstudy.survey.dataset import Data, Survey
+
+Ranges = Mapping[str, tuple[float, float]]
+
+
+def possible_range(data: Data, name: str, ranges: Ranges) -> tuple[float, float] | None:
+    """Smallest and largest value a column can have: as given, else as the codebook says; None if nobody knows."""
+    if name in ranges:
+        return _checked_range(name, ranges[name])
+    if not isinstance(data, Survey):
+        return None
+    book = data.codebook
+    scale = next((each for each in book.scales if each.name == name), None)
+    if scale is not None:
+        low, high = answer_range(book.variable(scale.items[0]))
+        times = len(scale.items) if scale.scoring == "sum" else 1
+        return low * times, high * times
+    return _variable_range(book, name)
+
+
+def _variable_range(book: Codebook, name: str) -> tuple[float, float] | None:
+    variable: Variable | None = next((each for each in book.variables if each.name == name), None)
+    if variable is None:
+        return None
+    if variable.kind == "item":
+        return answer_range(variable)
+    low, high = variable.constraints.minimum, variable.constraints.maximum
+    return None if low is None or high is None else (float(low), float(high))
+
+
+def need_ranges(data: Data, names: Collection[str], ranges: Ranges | None) -> dict[str, tuple[float, float]]:
+    """Ranges of all columns; DataError naming those nobody knows."""
+    given = ranges or {}
+    for name in given:
+        if name not in names:
+            raise StudyError(f'ranges names "{name}", which is not in the formula. {did_you_mean(name, list(names))}')
+    found = {name: possible_range(data, name, given) for name in names}
+    unknown = [f'"{name}"' for name, limits in found.items() if limits is None]
+    if unknown:
+        raise DataError(
+            f"The possible answers of {join_words(unknown)} are not known. Give them, such as "
+            f"ranges={{{unknown[0]}: (1, 5)}}, or use a survey with a codebook."
+        )
+    return {name: limits for name, limits in found.items() if limits is not None}
+
+
+def _checked_range(name: str, limits: object) -> tuple[float, float]:
+    try:
+        low, high = (float(end) for end in limits)
+    except (TypeError, ValueError):
+        low, high = float("nan"), float("nan")
+    if not -np.inf < low < high < np.inf:
+        raise StudyError(f'ranges["{name}"] is no range. Give the smallest and the largest possible value: (1, 5).')
+    return low, high

@@ -1,0 +1,309 @@
+"""Average marginal effects: what a model says in points of the outcome, not in log odds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from smstudy.display import apa, figures
+from smstudy.errors import DataError, StudyError, did_you_mean
+from smstudy.inference.multiplicity import CORRECTED, CORRECTIONS, Correction
+from smstudy.inference.regression.counterfactuals import Basis, basis_of
+from smstudy.inference.regression.design import INTERCEPT, build_design
+from smstudy.inference.regression.effects import Average, Chance, Events, Family, Identity, Unordered, average_effect
+from smstudy.inference.regression.formula import parse_formula
+from smstudy.inference.threads import one_thread
+from smstudy.models.regressions.likelihood_models import LikelihoodModel, Tests, named_by_category, respondents, told
+from smstudy.models.regressions.regression import Regression
+from smstudy.result import Poolable, Result
+from smstudy.survey.dataset import Data, frame_of, labels_of
+from smstudy.survey.disclosure import pool_hidden
+
+Array = NDArray[np.float64]
+Model = Regression | LikelihoodModel
+POINTS = 100
+PER_UNIT = "for one unit more"
+SWITCHED = "for 1 instead of 0"
+SEVERAL = " With {} tests, p is also {}."
+UNITS = {
+    "number": "in units of the outcome",
+    "chance": "as shares: 0.09 are 9 points in 100",
+    "events": "in events",
+}
+NOTE = (
+    "Average marginal effects, {}: how much the model's prediction changes for a changed driver, all else as it is, "
+    "averaged over the respondents. Errors by the delta method from {} ones of the model."
+)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+class MarginalEffects(Result):
+    """Average marginal effects of a model, one row per driver (or level) and category of the outcome.
+
+    `people` are the rows of the data the model was fitted to.
+    """
+
+    rows: pd.DataFrame = field(repr=False)
+    summary: Mapping[str, int | float | str]
+    matrix: Array = field(repr=False)
+    people: pd.Index = field(repr=False)
+
+    picture: ClassVar = staticmethod(partial(figures.estimates, xlabel="Average change of the outcome, with interval"))
+
+    def tidy(self) -> pd.DataFrame:
+        """One row per driver and category of the outcome."""
+        return self.rows.copy()
+
+    def glance(self) -> dict[str, int | float | str]:
+        """Respondents and how errors are computed."""
+        return dict(self.summary)
+
+    def pooling(self) -> Poolable:
+        """Effects as they are, with the degrees of freedom of the model."""
+        df = self.rows["df"].min()
+        return Poolable(
+            keys=self.rows[[name for name in ("term", "category") if name in self.rows]],
+            estimates=self.rows["estimate"].to_numpy(),
+            covariance=self.matrix,
+            df_complete=float(self.summary["df_residual"] if np.isnan(df) else df),
+            n=int(self.summary["n"]),
+            title=self.title,
+            note=self.note,
+        )
+
+    def layout(self, shown: pd.DataFrame) -> pd.DataFrame:
+        """Leave out degrees of freedom and columns without a value."""
+        return shown[[name for name in shown if name != "df" and shown[name].notna().any()]]
+
+    def drawn(self) -> pd.DataFrame:
+        """The effects that are not hidden, each with the category it is about."""
+        return named_by_category(super().drawn(), self.labels)
+
+
+def effects(
+    fit: Model, data: Data, *, drivers: Sequence[str] | None = None, correction: Correction = "holm"
+) -> MarginalEffects:
+    """Say how much the outcome changes on average if one driver changes and all else stays as it is.
+
+    For every respondent the model's prediction is compared with that for a changed driver; the mean of the differences
+    is the effect: in the outcome's own unit in a linear model, as a share for binary and categorical outcomes, in
+    events for counts.
+
+    Parameters
+    ----------
+    fit : Regression, OrdinalRegression, MultinomialRegression or CountRegression
+    data : Survey or DataFrame
+        The data the model was fitted to.
+    drivers : sequence of str, optional
+        Variables of the formula; left out: all that are not only controlled for.
+    correction : {"holm", "benjamini_hochberg"}
+        How `p_adjusted` allows for all tests on the page: several drivers, levels and categories of the outcome.
+
+    Returns
+    -------
+    MarginalEffects
+        `estimate` is the slope per unit of a number, 1 against 0 where a number has no other value, and a level against
+        the reference; interactions, powers and functions of a driver change with it. `per_sd` is the effect of one
+        standard deviation. Errors by the delta method from the model's own covariance, given the respondents at hand.
+
+    Raises
+    ------
+    StudyError
+        If this is no such model, or a driver is not in its formula.
+    DataError
+        If these are not the data the model was fitted to.
+
+    References
+    ----------
+    Bartus (2005), Stata Journal 5, 309-329. Agrees with a delta method by hand in R and with `emmeans`
+    (tests/reference/effects.R).
+
+    Examples
+    --------
+    >>> from smstudy.models.regressions.regression import regress
+    >>> frame = pd.DataFrame({"x": range(40), "y": [2 * i + (-1) ** i for i in range(40)]})
+    >>> float(effects(regress("y ~ x", frame), frame).tidy()["estimate"][0].round(2))
+    2.0
+    """
+    if not isinstance(fit, (Regression, LikelihoodModel)):
+        raise StudyError(
+            f"effects() needs a fitted model, not a {type(fit).__name__}. Give it what regress(), ordinal(), "
+            "multinomial() or counts() gives, and then the data."
+        )
+    if correction not in CORRECTIONS:
+        raise StudyError(f'correction = "{correction}" is not known. {did_you_mean(str(correction), CORRECTIONS)}')
+    with one_thread():
+        bases = _bases(fit, data)
+        changes = list(_changes(fit, bases, _drivers(bases, drivers)))
+        return _result(fit, data, bases, changes, correction)
+
+
+class _Change(NamedTuple):
+    """The effect of a driver, or of one of its levels against the reference."""
+
+    variable: str
+    term: str
+    unit: str
+    effect: Average
+    spread: float
+
+
+def _formulas(fit: Model) -> tuple[str, ...]:
+    return fit.formulas if isinstance(fit, LikelihoodModel) else (fit.formula,)
+
+
+def _bases(fit: Model, data: Data) -> list[Basis]:
+    """The designs of the model, built again; of the outcome only matters who gave the same answer."""
+    if not frame_of(data).index.equals(fit.rows):
+        raise DataError("effects() needs the data the model was fitted to; these have other rows.")
+    terms, bases = set(fit.coefficients["term"]), []
+    for text in _formulas(fit):
+        parsed = parse_formula(text)
+        absent = [name for name in parsed.columns if name not in frame_of(data)]
+        if absent:
+            raise DataError(f'effects() needs the data the model was fitted to; these have no column "{absent[0]}".')
+        frame = pool_hidden(data, parsed.columns).loc[fit.used]
+        answers = 1.0 + pd.factorize(frame[parsed.outcome.column])[0]
+        numbered = frame.assign(**{parsed.outcome.column: answers})
+        choice = isinstance(_family(fit), Unordered)
+        design = build_design(parsed, numbered, min_level_n=fit.privacy.min_n, by_answer=choice)
+        if design.n_dropped or not {name for name in design.names if name != INTERCEPT} <= terms:
+            raise DataError("effects() needs the data the model was fitted to; these have other answers.")
+        bases.append(basis_of(parsed, design, numbered))
+    return bases
+
+
+def _drivers(bases: Sequence[Basis], wanted: Sequence[str] | None) -> list[str]:
+    known = list(dict.fromkeys(name for basis in bases for name in basis.variables))
+    if wanted is None:
+        controls = {term.removeprefix("C(").removesuffix(")") for basis in bases for term in basis.design.controls}
+        return [name for name in known if name not in controls] or known
+    if isinstance(wanted, str):
+        raise StudyError(f'drivers= takes a list of variables, such as ["{wanted}"].')
+    for name in wanted:
+        if name not in known:
+            raise StudyError(f'"{name}" is no variable of the formula. {did_you_mean(str(name), known)}')
+    return list(dict.fromkeys(wanted))
+
+
+def _family(fit: Model) -> Family:
+    if isinstance(fit, LikelihoodModel):
+        return fit.family
+    return Identity() if fit.family == "linear" else Chance(fit.family)
+
+
+def _changes(fit: Model, bases: Sequence[Basis], drivers: Sequence[str]) -> Iterator[_Change]:
+    family, parameters = _family(fit), fit.coefficients["estimate"].to_numpy()
+    weights = fit.weights / fit.weights.sum()
+    for name in drivers:
+        levels = next((b.design.levels[name] for b in bases if name in b.design.levels), None)
+        if levels is None:
+            values = next(basis.numbers[name] for basis in bases if name in basis.numbers)
+            spread = float(np.sqrt(weights @ (values - weights @ values) ** 2))
+            unit = SWITCHED if np.isin(values, (0.0, 1.0)).all() else PER_UNIT
+            effect = average_effect(family, parameters, bases, name, weights)
+            yield _Change(name, name, unit, effect, np.nan if unit == SWITCHED else spread)
+            continue
+        for level in range(len(levels.names)):
+            if level != levels.reference:
+                effect = average_effect(family, parameters, bases, name, weights, level=level)
+                unit = f'than "{levels.names[levels.reference]}"'
+                yield _Change(name, f"{name}[{levels.names[level]}]", unit, effect, np.nan)
+
+
+def _tests(fit: Model, changes: Sequence[_Change], bases: Sequence[Basis]) -> Tests:
+    """Delta method; degrees of freedom are the fewest of the driver's coefficients that have a part."""
+    gradient = np.vstack([change.effect.slopes for change in changes])
+    matrix, table = gradient @ fit.matrix @ gradient.T, fit.coefficients
+    columns = {change.variable: _columns_of(bases, change.variable) for change in changes}
+    own = np.array([table["term"].isin(columns[c.variable]) for c in changes for _ in c.effect.values])
+    df = np.where(own & (gradient != 0), table["df"].fillna(np.inf).to_numpy(float), np.inf).min(axis=1)
+    unknown = (own & table["std_error"].isna().to_numpy()).any(axis=1)
+    return Tests(matrix, df, 0, unknown)
+
+
+def _columns_of(bases: Sequence[Basis], variable: str) -> set[str]:
+    """Names of the coefficients a variable takes part in."""
+    labels = {factor.label for basis in bases for factor in basis.factors if factor.column == variable} | {variable}
+    return {
+        name
+        for basis in bases
+        for name, parts in zip(basis.design.names, basis.design.parts, strict=True)
+        if any(part in labels for part, _ in parts)
+    }
+
+
+def _result(
+    fit: Model, data: Data, bases: Sequence[Basis], changes: Sequence[_Change], correction: Correction
+) -> MarginalEffects:
+    tests = _tests(fit, changes, bases)
+    summary = fit.glance()
+    level, labels = float(summary["conf_level"]), dict(labels_of(data))
+    outcomes = fit.outcomes if isinstance(fit, LikelihoodModel) else ()
+    repeated = [change for change in changes for _ in change.effect.values]
+    estimates = np.concatenate([change.effect.values for change in changes])
+    table = pd.DataFrame({"term": [change.term for change in repeated]})
+    if len(outcomes) > 2 or (outcomes and len(changes[0].effect.values) > 1):
+        table["category"] = [word for _ in changes for word in outcomes]
+    table["estimate"] = estimates
+    table["per_sd"] = estimates * np.array([change.spread for change in repeated])
+    table = table.assign(**told(estimates, tests, level))
+    kind, several = _kind(fit), len(table) > 1
+    if several:
+        table.insert(table.columns.get_loc("p_value") + 1, "p_adjusted", CORRECTIONS[correction](table["p_value"]))
+    table["reading"] = [
+        _reading(row, change.unit, kind) for row, change in zip(table.to_dict("records"), repeated, strict=True)
+    ]
+    return MarginalEffects(
+        title=f"{fit.title}: average effects",
+        note=NOTE.format(UNITS[kind], summary["covariance"])
+        + (SEVERAL.format(len(table), CORRECTED[correction]) if several else ""),
+        findings=fit.findings,
+        labels=labels | {c.term: _label(c, labels) for c in changes},
+        privacy=fit.privacy,
+        rows=table,
+        summary={
+            "n": int(summary["n"]),
+            "df_residual": int(summary["n"]) - len(fit.coefficients),
+            "covariance": summary["covariance"],
+            "conf_level": level,
+        },
+        matrix=np.where(tests.unknown[:, None] | tests.unknown, np.nan, tests.covariance),
+        people=respondents(fit.rows, fit.used),
+    )
+
+
+def _kind(fit: Model) -> str:
+    family = _family(fit)
+    return "number" if isinstance(family, Identity) else "events" if isinstance(family, Events) else "chance"
+
+
+def _label(change: _Change, labels: Mapping[str, str]) -> str:
+    word = labels.get(change.variable, change.variable)
+    level = change.term.removeprefix(change.variable)
+    return f"{word}: {level[1:-1]}" if level else word
+
+
+def _reading(row: Mapping[str, object], unit: str, kind: str) -> str:
+    """An effect in words, such as '+9 points more likely to be "agree", for one unit more'."""
+    low, high, value = row["conf_low"], row["conf_high"], row["estimate"]
+    if not np.isfinite([low, high]).all():
+        return "cannot tell"
+    if low <= 0 <= high:
+        return "direction uncertain"
+    if kind == "chance":
+        size = apa.change(abs(value) * POINTS, 0)
+        points = f"{size} {'point' if size == '1' else 'points'}"
+        more = f"+{points} more likely" if value > 0 else f"{points} less likely"
+        return " ".join([more, *([f'to be "{row["category"]}"'] if "category" in row else []), unit])
+    amount = apa.change(abs(value))
+    noun = "events " if kind == "events" else ""
+    return (
+        f"{amount} {noun}{('more' if value > 0 else 'fewer') if noun else ('higher' if value > 0 else 'lower')} {unit}"
+    )

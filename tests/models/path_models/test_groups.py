@@ -1,0 +1,134 @@
+"""Laws of `smstudy.models.path_models.groups`: two groups compared by permutation, with the gate before it."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+import smstudy as sm
+from smstudy.errors import DataError, EstimationError, StudyError
+from smstudy.models.path_models.estimates import paths
+from smstudy.models.path_models.groups import compare_paths
+
+MODEL = "a =~ a1 + a2 + a3; b =~ b1 + b2 + b3; b ~ a"
+QUICK = {"n_permutations": 199, "n_boot": 200}
+
+
+def group(rng, n, path, loadings=(1, 1, 1)):
+    a = rng.normal(size=n)
+    b = path * a + (1 - path**2) ** 0.5 * rng.normal(size=n)
+    items = np.column_stack([np.outer(a, loadings), np.outer(b, (1, 1, 1))]) + 0.7 * rng.normal(size=(n, 6))
+    return pd.DataFrame(items, columns=[f"{name}{i}" for name in "ab" for i in (1, 2, 3)])
+
+
+def two(first, second, n=150, seed=1, loadings=(1, 1, 1)):
+    rng = np.random.default_rng(seed)
+    parts = [group(rng, n, first).assign(site="north"), group(rng, n, second, loadings).assign(site="south")]
+    return pd.concat(parts, ignore_index=True)
+
+
+def compared(frame, **options):
+    return compare_paths(MODEL, frame, **{"by": "site", **QUICK, **options})
+
+
+def test_a_planted_difference_is_told():
+    row = compared(two(0.8, 0.25)).tidy().iloc[0]
+    assert row["verdict"] == "differ" and row["conf_low"] > 0
+    assert row["difference"] == pytest.approx(row["estimate"] - row["other_estimate"])
+
+
+def test_equal_groups_are_not_called_equal():
+    result = compared(two(0.5, 0.5))
+    assert result.tidy()["verdict"].tolist() == ["cannot tell"]
+    assert [finding.name for finding in result.findings] == ["no_difference_shown"]
+
+
+def test_estimates_are_those_of_each_group():
+    frame = two(0.7, 0.2)
+    row = compared(frame).tidy().iloc[0]
+    for name, column in (("north", "estimate"), ("south", "other_estimate")):
+        alone = paths(MODEL, frame[frame["site"] == name], n_boot=100).tidy().iloc[0]
+        assert row[column] == pytest.approx(alone["estimate"], abs=1e-8)  # weights settle to 1e-10
+
+
+def test_turning_the_groups_round_turns_the_difference():
+    frame = two(0.7, 0.2)
+    one, other = (compared(frame, groups=pair).tidy().iloc[0] for pair in (["north", "south"], ["south", "north"]))
+    assert one["difference"] == pytest.approx(-other["difference"], abs=1e-8)  # as above
+    assert one["p_value"] == pytest.approx(other["p_value"], abs=0.05)  # other random groups
+
+
+def test_constructs_made_up_otherwise_are_not_comparable():
+    result = compared(two(0.6, 0.6, n=250, loadings=(1, 0.05, -0.6)), consistent=False)
+    assert result.invariance.tidy().set_index("term")["verdict"].to_dict() == {
+        "a": "made up otherwise",
+        "b": "made up alike",
+    }
+    assert result.tidy()["verdict"].tolist() == ["not comparable"]
+    assert "a is made up otherwise" in result.tidy()["reason"].iloc[0]
+    assert "not_comparable" in {finding.name for finding in result.findings}
+
+
+def test_the_gate_stays_open_where_only_a_path_differs():
+    shut, random = [], []
+    for seed in range(40):
+        table = compared(two(0.8, 0.1, seed=seed), consistent=False, n_permutations=100, n_boot=100).invariance.tidy()
+        shut += list(table["p_value"] < 0.05)
+        random += list(table["p_permutation"] < 0.05)
+    assert np.mean(shut) <= 0.05 + 3 * 0.0345  # three standard errors of a share of 40 samples
+    assert np.mean(random) > 0.3  # the flaw of random groups that the gate avoids
+
+
+def test_small_groups_are_refused_without_their_number():
+    frame = two(0.5, 0.5)
+    frame.loc[3:149, "site"] = np.nan
+    with pytest.raises(DataError, match="Fewer than 5 respondents of north answered all items") as caught:
+        compared(frame)
+    assert " 3 " not in str(caught.value)
+    with pytest.raises(DataError, match="Fewer than 200 respondents"):
+        compared(two(0.5, 0.5), min_n=200)
+
+
+def test_a_group_smaller_than_the_model_is_refused():
+    frame = two(0.5, 0.5)
+    frame.loc[6:149, "site"] = np.nan
+    with pytest.raises(EstimationError, match="6 respondents answered all 6 items, and 7 or more"):
+        compared(frame)
+
+
+def test_hidden_departments_cannot_be_compared():
+    survey = sm.open_study("quarterly-pulse").survey("clean")
+    with pytest.raises(StudyError, match="no group .Quality Management. that can be shown"):
+        compare_paths("adoption ~ leadership", survey, by="unit", groups=["Quality Management", "Sales"], **QUICK)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"by": "sight"}, DataError, 'no column "sight". Did you mean "site"'),
+        ({"groups": ["north", "west"]}, StudyError, 'no group "west"'),
+        ({"groups": ["north", "north"]}, StudyError, "two different groups"),
+        ({"groups": "north"}, StudyError, "two different groups"),
+        ({"n_permutations": 10}, StudyError, "too few"),
+    ],
+)
+def test_what_is_no_comparison_is_refused(options, error, message):
+    with pytest.raises(error, match=message):
+        compared(two(0.5, 0.5), **options)
+
+
+def test_more_than_two_groups_must_be_named():
+    frame = two(0.5, 0.5)
+    frame.loc[:40, "site"] = "west"
+    with pytest.raises(StudyError, match="has 3 groups"):
+        compared(frame)
+    result = compared(frame, groups=["north", "south"])
+    assert result.glance()["n"] == 259 and result.glance()["n_dropped"] == 0
+
+
+def test_a_picture_is_drawn():
+    axes = compared(two(0.7, 0.2)).plot()
+    assert axes.get_yticklabels()[0].get_text() == "a - b"
+    plt.close(axes.get_figure())
