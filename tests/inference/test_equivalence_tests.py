@@ -103,7 +103,7 @@ def test_welch_test_at_the_bound_is_right_in_95_of_100_samples(spreads):
         of_means(rng.normal(0.6, spreads[0], 30), rng.normal(0, spreads[1], 60), bounds).p_equivalent < SIZE
         for _ in range(1500)
     ]
-    assert np.mean(said) == pytest.approx(SIZE, abs=0.017)
+    assert np.mean(said) == pytest.approx(SIZE, abs=0.017)  # as said above
 
 
 def test_pairs_in_standard_deviations_at_the_bound_are_right_in_95_of_100_samples():

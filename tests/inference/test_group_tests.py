@@ -169,7 +169,7 @@ def test_intervals_in_average_standard_deviations_need_no_equal_variances():
 
     truth = 1 / np.sqrt((4 + 0.64) / 2)
     got = coverage(lambda x, y: standardized_difference(moments([x, y]), "average"), truth, draw)
-    assert got == pytest.approx(0.95, abs=0.017)
+    assert got == pytest.approx(0.95, abs=0.017)  # three Monte Carlo errors in 1,500 samples
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.6, 1.2])
@@ -184,7 +184,8 @@ def test_intervals_of_cliffs_delta_hold_the_truth_for_answers_of_five_steps(shif
         x, y = rng.normal(shift, 1, 25), rng.normal(0, 1.6, 40)
         return np.searchsorted(cuts, x).astype(float), np.searchsorted(cuts, y).astype(float)
 
-    assert coverage(lambda x, y: superiority(x, y).delta, truth, draw) == pytest.approx(0.95, abs=0.017)
+    got = coverage(lambda x, y: superiority(x, y).delta, truth, draw)
+    assert got == pytest.approx(0.95, abs=0.017)  # three Monte Carlo errors in 1,500 samples
 
 
 def test_intervals_of_omega_squared_hold_the_truth():

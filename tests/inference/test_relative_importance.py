@@ -121,7 +121,8 @@ def test_complete_dominance_is_never_mutual_and_implies_the_order_of_shares():
 def test_several_matrices_at_once_equal_one_after_the_other():
     products = np.stack([np.cov(simulated(3, seed).T) for seed in range(5)])
     together = subset_r_squared(products, [[0], [1], [2]])
-    np.testing.assert_allclose(together, [subset_r_squared(each, [[0], [1], [2]]) for each in products], atol=1e-15)
+    alone = [subset_r_squared(each, [[0], [1], [2]]) for each in products]
+    np.testing.assert_allclose(together, alone, atol=1e-15)  # the same sums
 
 
 def test_weights_count_like_repeated_respondents():

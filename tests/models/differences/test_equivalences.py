@@ -46,7 +46,8 @@ def test_pairs_values_and_correlations_agree_with_r():
         expected = EXPECTED[f"tost_{name}"]
         found = row(PEOPLE, "agree", **options)
         assert found["p_equivalent"] == pytest.approx(max(expected["p"]), rel=1e-7)  # closed form
-        np.testing.assert_allclose([found["narrow_low"], found["narrow_high"]], expected["narrow"], rtol=1e-8)
+        narrow = [found["narrow_low"], found["narrow_high"]]
+        np.testing.assert_allclose(narrow, expected["narrow"], rtol=1e-8)  # closed form
 
 
 def test_shares_of_two_groups_agree_with_likelihoods_of_r():
@@ -84,7 +85,8 @@ def test_a_verdict_follows_from_both_intervals():
 
 def test_swapping_groups_turns_the_effect_but_not_the_verdict():
     one, two = (row(people(), "use", group="site", levels=pair, bounds=0.3) for pair in (("N", "S"), ("S", "N")))
-    assert one["estimate"] == pytest.approx(-two["estimate"], abs=1e-14) and one["verdict"] == two["verdict"]
+    assert one["estimate"] == pytest.approx(-two["estimate"], abs=1e-14)  # one subtraction
+    assert one["verdict"] == two["verdict"]
 
 
 def test_unequal_bounds_ask_for_more_on_one_side():
@@ -105,7 +107,8 @@ def test_a_row_of_a_regression_is_tested_as_the_means_are():
     frame = people(300, 0.1)
     fit = sm.regress("use ~ C(site, ref='S')", frame, covariance="classical")
     found = row(fit, "site[N]", bounds=0.3)
-    assert found["estimate"] == pytest.approx(frame.groupby("site")["use"].mean().diff().iloc[-1] * -1, rel=1e-10)
+    north_less_south = -frame.groupby("site")["use"].mean().diff().iloc[-1]
+    assert found["estimate"] == pytest.approx(north_less_south, rel=1e-10)  # least squares instead of means
     assert found["verdict"] in (EQUIVALENT, CANNOT_TELL, SMALL_BUT_THERE)
 
 

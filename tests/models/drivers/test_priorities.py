@@ -51,7 +51,7 @@ def test_levels_are_means_from_zero_to_a_hundred():
     frame, result = planted(), page().tidy()
     np.testing.assert_allclose(result["performance"], 100 * frame[list(UNIT)].mean(), rtol=1e-12)  # the same mean
     half = 1.968 * 100 * frame["need"].std() / np.sqrt(len(frame))  # t of 299 degrees of freedom
-    assert result["performance_high"][0] - result["performance"][0] == pytest.approx(half, rel=1e-3)
+    assert result["performance_high"][0] - result["performance"][0] == pytest.approx(half, rel=1e-3)  # t has 3 decimals
 
 
 def test_less_is_better_turns_the_level_round():

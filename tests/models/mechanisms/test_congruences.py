@@ -238,4 +238,4 @@ def test_a_number_of_the_surface_can_be_tested_for_equivalence():
 def test_pooling_equal_data_gives_the_same_errors():
     result = congruence(PEOPLE, **ASKED)
     found = result.pooling()
-    np.testing.assert_allclose(np.sqrt(np.diag(found.covariance)), result.tidy()["std_error"], rtol=1e-10)
+    np.testing.assert_allclose(np.sqrt(np.diag(found.covariance)), result.tidy()["std_error"], rtol=1e-10)  # a root

@@ -87,7 +87,8 @@ def test_a_coefficient_per_standard_deviation_does_not_depend_on_the_unit():
         one = regress("high ~ leadership", PEOPLE, family=family).tidy()
         ten = regress("high ~ leadership", PEOPLE.assign(leadership=10 * PEOPLE["leadership"]), family=family).tidy()
         assert one["per_sd"][1] == pytest.approx(ten["per_sd"][1], rel=1e-8)  # two searches of one maximum
-        assert one["per_sd"][1] == pytest.approx(one["estimate"][1] * PEOPLE["leadership"].std(ddof=0), rel=1e-12)
+        per_sd = one["estimate"][1] * PEOPLE["leadership"].std(ddof=0)
+        assert one["per_sd"][1] == pytest.approx(per_sd, rel=1e-12)  # the same product
 
 
 def test_it_is_said_what_estimates_are():

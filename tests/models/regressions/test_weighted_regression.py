@@ -81,7 +81,7 @@ def test_whole_weights_give_the_estimates_of_repeated_rows():
         np.testing.assert_allclose(weighted.tidy()["estimate"], plain.tidy()["estimate"], rtol=1e-9)  # other sums
     linear = (regress(LINEAR, frame, weights="w"), regress(LINEAR, repeated))
     assert linear[0].glance()["r_squared"] == pytest.approx(linear[1].glance()["r_squared"], rel=1e-10)  # other sums
-    np.testing.assert_allclose(linear[0].tidy()["std_estimate"], linear[1].tidy()["std_estimate"], rtol=1e-9)
+    np.testing.assert_allclose(linear[0].tidy()["std_estimate"], linear[1].tidy()["std_estimate"], rtol=1e-9)  # again
 
 
 def test_the_unit_of_weights_changes_nothing():
