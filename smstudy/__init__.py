@@ -70,6 +70,7 @@ FRONT_DOOR = {
     "pool": "smstudy.models.pooled",
     "poststratify": "smstudy.survey.weights",
     "power": "smstudy.models.planning.precision",
+    "predictions": "smstudy.models.regressions.predicted",
     "priorities": "smstudy.models.drivers.priorities",
     "profile": "smstudy.clustering.profiles",
     "quality_card": "smstudy.survey.quality",

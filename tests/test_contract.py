@@ -75,6 +75,7 @@ def examples() -> dict[str, Result]:
         (told_apart := smstudy.validity(survey, ["adoption", "leadership"], n_boot=100)), told_apart.convergence,
         smstudy.common_method(survey, ["adoption", "leadership"]),
         (ordered := smstudy.ordinal("sup_1 ~ readiness + C(unit)", survey)), smstudy.effects(ordered, survey),
+        smstudy.predictions(ordered, survey, {"readiness": [2, 4]}),
         smstudy.multinomial("role ~ readiness", survey),
         smstudy.compare_regressions({"plain": smstudy.regress("adoption ~ leadership", survey), "units": linear}),
         smstudy.counts("high ~ readiness", survey.answers.assign(high=lambda a: a.filter(like="_1").gt(3).sum(axis=1))),

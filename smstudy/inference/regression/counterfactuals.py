@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from smstudy.inference.regression.formula import Factor, Formula
 Array = NDArray[np.float64]
 Codes = NDArray[np.intp]
 NUDGE = 1e-20
+NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,14 +42,15 @@ class Basis:
         """Variables of the right side, in order."""
         return tuple(dict.fromkeys(factor.column for factor in self.factors))
 
-    def changed(self, variable: str, to: int) -> Array:
-        """The design if everybody had one level of a categorical variable, shape (n, p)."""
-        codes = {variable: np.full(len(self.design.y), to, dtype=np.intp)}
-        return self._columns(self._values(self.numbers), codes)
+    def placed(self, *, numbers: Mapping[str, float] = NOTHING, levels: Mapping[str, int] = NOTHING) -> Array:
+        """The design if everybody had these values of numbers and these levels of categorical variables, shape (n, p).
 
-    def switched(self, variable: str, to: float) -> Array:
-        """The design if everybody had one value of a number, shape (n, p)."""
-        return self._columns(self._values({**self.numbers, variable: np.full(len(self.design.y), to)}), {})
+        What the formula does not have is passed over.
+        """
+        n = len(self.design.y)
+        values = {name: np.full(n, float(to)) for name, to in numbers.items() if name in self.numbers}
+        codes = {name: np.full(n, to, dtype=np.intp) for name, to in levels.items()}
+        return self._columns(self._values({**self.numbers, **values}), codes)
 
     def slope(self, variable: str) -> Array:
         """How the design changes per unit of a number, shape (n, p): exact, by a step along the imaginary axis.

@@ -155,23 +155,15 @@ def average_effect(
     """
     if level is not None:
         reference = next(b.design.levels[variable].reference for b in bases if variable in b.design.levels)
-        high, low = ([_with(b, variable, to) for b in bases] for to in (level, reference))
+        high, low = ([b.placed(levels={variable: to}) for b in bases] for to in (level, reference))
         return family.average(parameters, high, weights).minus(family.average(parameters, low, weights))
     values = next(basis.numbers[variable] for basis in bases if variable in basis.numbers)
     if np.isin(values, (0.0, 1.0)).all():
-        high, low = ([_switched(b, variable, to) for b in bases] for to in (1.0, 0.0))
+        high, low = ([b.placed(numbers={variable: to}) for b in bases] for to in (1.0, 0.0))
         return family.average(parameters, high, weights).minus(family.average(parameters, low, weights))
     step, pairs = STEP * values.std(), [(basis.design.x, _slope(basis, variable)) for basis in bases]
     high, low = ([x + sign * step * slope for x, slope in pairs] for sign in (1, -1))
     return family.average(parameters, high, weights).minus(family.average(parameters, low, weights), 2 * step)
-
-
-def _with(basis: Basis, variable: str, to: int) -> Array:
-    return basis.changed(variable, to) if variable in basis.design.levels else basis.design.x
-
-
-def _switched(basis: Basis, variable: str, to: float) -> Array:
-    return basis.switched(variable, to) if variable in basis.numbers else basis.design.x
 
 
 def _slope(basis: Basis, variable: str) -> Array:

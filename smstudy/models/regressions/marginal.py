@@ -12,30 +12,21 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from smstudy.display import apa, figures
-from smstudy.errors import DataError, StudyError, did_you_mean
+from smstudy.errors import StudyError, did_you_mean
 from smstudy.inference.multiplicity import CORRECTED, CORRECTIONS, Correction
-from smstudy.inference.regression.counterfactuals import Basis, basis_of
-from smstudy.inference.regression.design import INTERCEPT, build_design
-from smstudy.inference.regression.effects import Average, Chance, Events, Family, Identity, Unordered, average_effect
-from smstudy.inference.regression.formula import parse_formula
+from smstudy.inference.regression.counterfactuals import Basis
+from smstudy.inference.regression.effects import Average, average_effect
 from smstudy.inference.threads import one_thread
 from smstudy.models.regressions.likelihood_models import LikelihoodModel, Tests, named_by_category, respondents, told
-from smstudy.models.regressions.regression import Regression
+from smstudy.models.regressions.rebuilt import UNITS, Model, bases_of, coefficients_of, family_of, kind_of
 from smstudy.result import Poolable, Result
-from smstudy.survey.dataset import Data, frame_of, labels_of
-from smstudy.survey.disclosure import pool_hidden
+from smstudy.survey.dataset import Data, labels_of
 
 Array = NDArray[np.float64]
-Model = Regression | LikelihoodModel
 POINTS = 100
 PER_UNIT = "for one unit more"
 SWITCHED = "for 1 instead of 0"
 SEVERAL = " With {} tests, p is also {}."
-UNITS = {
-    "number": "in units of the outcome",
-    "chance": "as shares: 0.09 are 9 points in 100",
-    "events": "in events",
-}
 NOTE = (
     "Average marginal effects, {}: how much the model's prediction changes for a changed driver, all else as it is, "
     "averaged over the respondents. Errors by the delta method from {} ones of the model."
@@ -131,15 +122,10 @@ def effects(
     >>> float(effects(regress("y ~ x", frame), frame).tidy()["estimate"][0].round(2))
     2.0
     """
-    if not isinstance(fit, (Regression, LikelihoodModel)):
-        raise StudyError(
-            f"effects() needs a fitted model, not a {type(fit).__name__}. Give it what regress(), ordinal(), "
-            "multinomial() or counts() gives, and then the data."
-        )
     if correction not in CORRECTIONS:
         raise StudyError(f'correction = "{correction}" is not known. {did_you_mean(str(correction), CORRECTIONS)}')
     with one_thread():
-        bases = _bases(fit, data)
+        bases = bases_of(fit, data)
         changes = list(_changes(fit, bases, _drivers(bases, drivers)))
         return _result(fit, data, bases, changes, correction)
 
@@ -152,31 +138,6 @@ class _Change(NamedTuple):
     unit: str
     effect: Average
     spread: float
-
-
-def _formulas(fit: Model) -> tuple[str, ...]:
-    return fit.formulas if isinstance(fit, LikelihoodModel) else (fit.formula,)
-
-
-def _bases(fit: Model, data: Data) -> list[Basis]:
-    """The designs of the model, built again; of the outcome only matters who gave the same answer."""
-    if not frame_of(data).index.equals(fit.rows):
-        raise DataError("effects() needs the data the model was fitted to; these have other rows.")
-    terms, bases = set(fit.coefficients["term"]), []
-    for text in _formulas(fit):
-        parsed = parse_formula(text)
-        absent = [name for name in parsed.columns if name not in frame_of(data)]
-        if absent:
-            raise DataError(f'effects() needs the data the model was fitted to; these have no column "{absent[0]}".')
-        frame = pool_hidden(data, parsed.columns).loc[fit.used]
-        answers = 1.0 + pd.factorize(frame[parsed.outcome.column])[0]
-        numbered = frame.assign(**{parsed.outcome.column: answers})
-        choice = isinstance(_family(fit), Unordered)
-        design = build_design(parsed, numbered, min_level_n=fit.privacy.min_n, by_answer=choice)
-        if design.n_dropped or not {name for name in design.names if name != INTERCEPT} <= terms:
-            raise DataError("effects() needs the data the model was fitted to; these have other answers.")
-        bases.append(basis_of(parsed, design, numbered))
-    return bases
 
 
 def _drivers(bases: Sequence[Basis], wanted: Sequence[str] | None) -> list[str]:
@@ -192,14 +153,8 @@ def _drivers(bases: Sequence[Basis], wanted: Sequence[str] | None) -> list[str]:
     return list(dict.fromkeys(wanted))
 
 
-def _family(fit: Model) -> Family:
-    if isinstance(fit, LikelihoodModel):
-        return fit.family
-    return Identity() if fit.family == "linear" else Chance(fit.family)
-
-
 def _changes(fit: Model, bases: Sequence[Basis], drivers: Sequence[str]) -> Iterator[_Change]:
-    family, parameters = _family(fit), fit.coefficients["estimate"].to_numpy()
+    family, parameters = family_of(fit), fit.coefficients["estimate"].to_numpy()
     weights = fit.weights / fit.weights.sum()
     for name in drivers:
         levels = next((b.design.levels[name] for b in bases if name in b.design.levels), None)
@@ -221,22 +176,11 @@ def _tests(fit: Model, changes: Sequence[_Change], bases: Sequence[Basis]) -> Te
     """Delta method; degrees of freedom are the fewest of the driver's coefficients that have a part."""
     gradient = np.vstack([change.effect.slopes for change in changes])
     matrix, table = gradient @ fit.matrix @ gradient.T, fit.coefficients
-    columns = {change.variable: _columns_of(bases, change.variable) for change in changes}
+    columns = {change.variable: coefficients_of(bases, change.variable) for change in changes}
     own = np.array([table["term"].isin(columns[c.variable]) for c in changes for _ in c.effect.values])
     df = np.where(own & (gradient != 0), table["df"].fillna(np.inf).to_numpy(float), np.inf).min(axis=1)
     unknown = (own & table["std_error"].isna().to_numpy()).any(axis=1)
     return Tests(matrix, df, 0, unknown)
-
-
-def _columns_of(bases: Sequence[Basis], variable: str) -> set[str]:
-    """Names of the coefficients a variable takes part in."""
-    labels = {factor.label for basis in bases for factor in basis.factors if factor.column == variable} | {variable}
-    return {
-        name
-        for basis in bases
-        for name, parts in zip(basis.design.names, basis.design.parts, strict=True)
-        if any(part in labels for part, _ in parts)
-    }
 
 
 def _result(
@@ -254,7 +198,7 @@ def _result(
     table["estimate"] = estimates
     table["per_sd"] = estimates * np.array([change.spread for change in repeated])
     table = table.assign(**told(estimates, tests, level))
-    kind, several = _kind(fit), len(table) > 1
+    kind, several = kind_of(fit), len(table) > 1
     if several:
         table.insert(table.columns.get_loc("p_value") + 1, "p_adjusted", CORRECTIONS[correction](table["p_value"]))
     table["reading"] = [
@@ -277,11 +221,6 @@ def _result(
         matrix=np.where(tests.unknown[:, None] | tests.unknown, np.nan, tests.covariance),
         people=respondents(fit.rows, fit.used),
     )
-
-
-def _kind(fit: Model) -> str:
-    family = _family(fit)
-    return "number" if isinstance(family, Identity) else "events" if isinstance(family, Events) else "chance"
 
 
 def _label(change: _Change, labels: Mapping[str, str]) -> str:

@@ -1,0 +1,116 @@
+"""Average predictions agree with the delta method by hand in R, and laws about them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import smstudy as sm
+from smstudy.errors import DataError, StudyError
+
+FOLDER = Path(__file__).parents[2] / "reference"
+REFERENCE = json.loads((FOLDER / "predictions.json").read_text(encoding="utf-8"))
+PEOPLE = pd.read_csv(FOLDER / "categories.csv").dropna().assign(high=lambda people: (people["agree"] >= 4) * 1.0)
+RIGHT = "leadership * trained + log(tenure) + role"
+ROLES = sorted(PEOPLE["role"].unique())
+AT = {"leadership": [2, 4], "role": ROLES}
+DERIVED = {"rtol": 1e-6, "atol": 1e-8}  # R's slopes are numerical
+FITS = {
+    "linear": lambda: sm.regress(f"agree ~ {RIGHT}", PEOPLE, covariance="HC3"),
+    "logit": lambda: sm.regress(f"high ~ {RIGHT}", PEOPLE, family="logit"),
+    "ordinal": lambda: sm.ordinal(f"agree ~ {RIGHT}", PEOPLE),
+    "poisson": lambda: sm.counts(f"posts ~ {RIGHT}", PEOPLE, exposure="years", covariance="HC0"),
+}
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_agrees_with_the_delta_method_by_hand(name):
+    tidy = sm.predictions(FITS[name](), PEOPLE, AT).tidy()
+    np.testing.assert_allclose(tidy["estimate"], REFERENCE[name]["estimate"], **DERIVED)
+    np.testing.assert_allclose(tidy["std_error"], REFERENCE[name]["se"], **DERIVED)
+
+
+def test_agrees_with_emmeans():
+    fit = sm.regress("high ~ leadership + trained + role", PEOPLE, family="logit")
+    tidy = sm.predictions(fit, PEOPLE, {"role": ROLES}).tidy()
+    np.testing.assert_allclose(tidy["estimate"], REFERENCE["emmeans"]["estimate"], **DERIVED)
+    np.testing.assert_allclose(tidy["std_error"], REFERENCE["emmeans"]["se"], **DERIVED)
+
+
+# Laws
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_two_predictions_differ_by_the_average_effect(name):
+    fit = FITS[name]()
+    at = sm.predictions(fit, PEOPLE, {"trained": [0, 1]}).tidy()["estimate"].to_numpy().reshape(2, -1)
+    effect = sm.effects(fit, PEOPLE, drivers=["trained"]).tidy()["estimate"]
+    np.testing.assert_allclose(at[1] - at[0], effect, atol=1e-12)  # the same averages
+
+
+def test_shares_of_all_answers_add_up_to_one_and_stay_between_nothing_and_everybody():
+    tidy = sm.predictions(FITS["ordinal"](), PEOPLE, {"leadership": [1, 5]}).tidy()
+    np.testing.assert_allclose(tidy.groupby("term")["estimate"].sum(), 1, rtol=1e-12)  # by definition
+    assert (tidy["conf_low"] > 0).all() and (tidy["conf_high"] < 1).all()
+    assert ((tidy["conf_low"] < tidy["estimate"]) & (tidy["estimate"] < tidy["conf_high"])).all()
+
+
+def test_the_prediction_at_the_means_of_a_linear_model_is_the_mean_outcome():
+    fit = sm.regress("agree ~ leadership + trained", PEOPLE, covariance="classical")
+    means = {name: PEOPLE[name].mean() for name in ("leadership", "trained")}
+    row = sm.predictions(fit, PEOPLE, means).tidy().iloc[0]
+    assert row["estimate"] == pytest.approx(PEOPLE["agree"].mean(), rel=1e-12)  # a property of least squares
+    sigma = fit.glance()["sigma"]
+    assert row["std_error"] == pytest.approx(sigma / np.sqrt(len(PEOPLE)), rel=1e-10)  # the same, by the textbook
+
+
+def test_intervals_hold_the_true_share_in_95_of_100_samples():
+    rng, hits = np.random.default_rng(3), 0
+    for _ in range(300):
+        x = rng.normal(size=120)
+        frame = pd.DataFrame({"x": x, "y": (rng.random(120) < 1 / (1 + np.exp(2 - x))) * 1})
+        row = sm.predictions(sm.regress("y ~ x", frame, family="logit"), frame, {"x": [1.0]}).tidy().iloc[0]
+        hits += row["conf_low"] <= 1 / (1 + np.exp(1)) <= row["conf_high"]
+    assert hits / 300 == pytest.approx(0.95, abs=0.038)  # three Monte Carlo errors in 300 samples
+
+
+def test_predictions_are_pooled_over_imputations():
+    survey = sm.open_study("quarterly-pulse").survey("clean")
+    made = sm.impute(survey, m=5, seed=1)
+
+    def predicted(completed):
+        fit = sm.regress("adoption ~ leadership + readiness", completed)
+        return sm.predictions(fit, completed, {"leadership": [2, 4]})
+
+    pooled = sm.pool(made, predicted).tidy()
+    assert pooled["term"].tolist() == ["leadership = 2", "leadership = 4"]
+    assert pooled["estimate"].is_monotonic_increasing
+
+
+def test_names_are_those_of_the_codebook_and_far_values_are_said():
+    survey = sm.open_study("quarterly-pulse").survey("clean")
+    fit = sm.regress("adoption ~ leadership + C(unit)", survey)
+    found = sm.predictions(fit, survey, {"leadership": [3, 9]})
+    assert "leadership" not in found.labels["leadership = 3"] and found.labels["leadership = 3"].endswith(" = 3")
+    assert [each.name for each in found.findings].count("extrapolated") == 1
+    usual = sm.predictions(fit, survey, {"leadership": 3, "unit": ["Sales", "(small groups)"]})
+    assert len(usual.tidy()) == 2 and "extrapolated" not in [each.name for each in usual.findings]
+
+
+@pytest.mark.parametrize(("at", "error", "words"), [
+    ({}, StudyError, "at= takes variables"),
+    (["leadership"], StudyError, "at= takes variables"),
+    ({"leadrship": [2]}, StudyError, 'Did you mean "leadership"'),
+    ({"role": ["chief"]}, StudyError, '"role" has no level "chief"'),
+    ({"leadership": ["high"]}, StudyError, "is a number in this model"),
+    ({"leadership": []}, StudyError, "asks for 0 combinations"),
+    ({"leadership": list(range(61))}, StudyError, "Ask for 1 to 60"),
+    ({"tenure": [-1]}, DataError, "no prediction at tenure = -1"),
+])  # fmt: skip
+def test_what_cannot_be_predicted_is_said(at, error, words):
+    with pytest.raises(error, match=words):
+        sm.predictions(FITS["linear"](), PEOPLE, at)
