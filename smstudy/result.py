@@ -6,7 +6,7 @@ import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from html import escape
 from textwrap import fill
@@ -183,18 +183,16 @@ class Result(ABC):
         )
 
     def to_latex(self) -> str:
-        """Render as a LaTeX table."""
-        return tables.to_latex(self._table)
+        """Render as a LaTeX table for a paper: what a reader must know stands in its note."""
+        return tables.to_latex(self._for_papers())
 
     def to_docx(self) -> Document:
-        """Render as a Word document; save it with `.save(path)`."""
-        return tables.to_docx([self._table])
+        """Render as a Word document for a paper, as in LaTeX; save it with `.save(path)`."""
+        return tables.to_docx([self._for_papers()])
 
     def to_text(self) -> str:
         """Render as plain text."""
-        glance = "; ".join(
-            f"{apa.column(key).heading}: {apa.write(key, value)}" for key, value in self._gated_glance().items()
-        )
+        glance = self._glance_text()
         notes = [f"[{finding.severity}] {finding.text}" for finding in self.findings]
         return "\n".join([tables.to_text(self._table), *([glance] if glance else []), *notes])
 
@@ -227,6 +225,17 @@ class Result(ABC):
 
     def __repr__(self) -> str:
         return self.to_text()
+
+    def _for_papers(self) -> tables.Table:
+        """The table with the line about the whole and what speaks against it in the note, without readings in words."""
+        warned = [finding.text for finding in self.findings if finding.severity != "info"]
+        whole = f"{self._glance_text()}." if self._gated_glance() else ""
+        note = " ".join(part for part in (self.note, whole, *warned) if part)
+        return replace(tables.without(self._table, apa.column("reading").heading), note=note)
+
+    def _glance_text(self) -> str:
+        items = self._gated_glance().items()
+        return "; ".join(f"{apa.column(key).heading}: {apa.write(key, value)}" for key, value in items)
 
     def _gated_glance(self) -> dict[str, int | float | str]:
         glance = self.glance()

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import smstudy
 from smstudy.display import figures
 from smstudy.errors import CodebookError, DataError, EstimationError
 from smstudy.privacy import Privacy
@@ -171,3 +172,12 @@ def test_pages_are_a_mapping_shown_in_order(monkeypatch):
     assert repr(pages).index("second name") < repr(pages).index("first name")
     pages.plot()
     assert drawn == ["second name", "first name"]
+
+
+def test_exports_for_papers_say_n_and_warnings_and_leave_readings_out():
+    rng = np.random.default_rng(1)
+    people = pd.DataFrame({"x": rng.normal(size=25), "y": rng.normal(size=25)})
+    fit = smstudy.regress("y ~ x", people)
+    paper, word = fit.to_latex(), fit.to_docx()
+    assert "n: 25" in paper and "too little data" in paper and "Reading" not in paper and "Reading" in fit.to_text()
+    assert "n: 25" in word.paragraphs[-1].text

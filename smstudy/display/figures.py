@@ -50,10 +50,13 @@ def estimates(
     ends: tuple[str, str] = ("conf_low", "conf_high"),
     xlabel: str = "",
     yardsticks: Sequence[float] = (),
+    zero: bool = True,
 ) -> Axes:
-    """Draw one point with its confidence interval per row, first row on top, zero marked when it is in sight.
+    """Draw one point with its confidence interval per row, first row on top.
 
-    `yardsticks` are usual limits of a number that cannot exceed 1, drawn as dotted lines.
+    Zero is always in sight, since an effect is as large as its distance from it; for numbers that are no effects, such
+    as means (`zero=False`), only where an interval holds it. `yardsticks` are usual limits of a number that cannot
+    exceed 1, drawn as dotted lines.
     """
     low, high = ends
     rows = _drawn(frame, [value, low, high])
@@ -63,7 +66,7 @@ def estimates(
     with style():
         ax.hlines(places, rows[low], rows[high], color=PALETTE[0], linewidth=2)
         ax.plot(rows[value], places, "o", color=PALETTE[0], markersize=6)
-        if rows[low].min() <= 0 <= rows[high].max():
+        if (zero and not yardsticks) or rows[low].min() <= 0 <= rows[high].max():
             ax.axvline(0, color=QUIET, linewidth=1, linestyle="--")
         for limit in yardsticks:
             ax.axvline(limit, color=QUIET, linewidth=1, linestyle=":")
@@ -79,7 +82,7 @@ def group_estimates(ax: Axes, frame: pd.DataFrame, *, labels: Labels, title: str
         return nothing(ax, frame, labels=labels, title=title)
     with style():
         ax.axvline(rows["estimate"].iloc[0], color=QUIET, linewidth=1, linestyle=":")
-    estimates(ax, rows, labels=labels, title=title)
+    estimates(ax, rows, labels=labels, title=title, zero=False)
     words = f"{apa.say('term', rows['term'].iloc[0], labels)}: mean with 95% interval"
     ax.set_xlabel(words, color=INK, parse_math=False)
     return ax

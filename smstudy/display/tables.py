@@ -7,12 +7,13 @@ import io
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
 import docx
 import pandas as pd
 from docx.document import Document
+from docx.enum.section import WD_ORIENT
 
 from smstudy.display import apa
 
@@ -41,6 +42,8 @@ LATEX = {
 }  # fmt: skip
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 FORMULA = ("=", "+", "-", "@", "−", "＝", "＋", "－", "＠")
+ITALIC = ("n", "p", "t", "z", "F", "df", "SE", "M", "SD", "R²")
+WIDE = 7
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
@@ -92,6 +95,19 @@ def write_table(
     )
 
 
+def without(table: Table, heading: str) -> Table:
+    """Leave out the column with a heading, unless it is all there is beside the first."""
+    kept = [place for place, each in enumerate(table.headings) if each != heading]
+    if len(kept) < 2:
+        return table
+    return replace(
+        table,
+        headings=tuple(table.headings[place] for place in kept),
+        numeric=tuple(table.numeric[place] for place in kept),
+        rows=tuple(tuple(row[place] for place in kept) for row in table.rows),
+    )
+
+
 def _cell(name: str, row: Mapping[str, object], labels: Mapping[str, str], left: str) -> str:
     value = row[name]
     if row.get("hidden") is True and apa.column(name).kind != "text" and pd.isna(value):
@@ -123,19 +139,20 @@ def to_html(table: Table) -> str:
 
 
 def _align(numeric: bool) -> str:
-    """Align a cell where it stands: notebooks bring styles of their own."""
-    return f' style="text-align:{"right" if numeric else "left"}"'
+    """Align a cell where it stands: notebooks bring styles of their own. Numbers and intervals stay on one line."""
+    return f' style="text-align:{"right; white-space:nowrap" if numeric else "left"}"'
 
 
 def to_latex(table: Table) -> str:
     """Render as a LaTeX table in APA layout (needs the package booktabs)."""
     align = "".join("r" if numeric else "l" for numeric in table.numeric)
-    lines = [" & ".join(map(_latex, row)) + r" \\" for row in (table.headings, *table.rows)]
+    head = " & ".join(rf"\textit{{{_latex(h)}}}" if h in ITALIC else _latex(h) for h in table.headings) + r" \\"
+    lines = [" & ".join(map(_latex, row)) + r" \\" for row in table.rows]
     note = [rf"\par\smallskip\textit{{Note.}} {_latex(table.note)}"] if table.note else []
-    return "\n".join(
-        [r"\begin{table}", rf"\caption{{{_latex(table.title)}}}", rf"\begin{{tabular}}{{{align}}}", r"\toprule"]
-        + [lines[0], r"\midrule", *lines[1:], r"\bottomrule", r"\end{tabular}", *note, r"\end{table}"]
-    )
+    label = re.sub(r"[^a-z0-9]+", "-", table.title.lower()).strip("-")
+    start = [r"% needs \usepackage{booktabs}", r"\begin{table}", rf"\caption{{{_latex(table.title)}}}"]
+    body = [rf"\begin{{tabular}}{{{align}}}", r"\toprule", head, r"\midrule", *lines, r"\bottomrule", r"\end{tabular}"]
+    return "\n".join([*start, rf"\label{{tab:{label}}}", *body, *note, r"\end{table}"])
 
 
 def _latex(text: str) -> str:
@@ -145,14 +162,20 @@ def _latex(text: str) -> str:
 
 
 def to_docx(tables: Sequence[Table]) -> Document:
-    """Render as a Word document; save it with `.save(path)`."""
+    """Render as a Word document, on wide paper where a table is wide; save it with `.save(path)`."""
     document = docx.Document()
+    if max(len(table.headings) for table in tables) > WIDE:
+        page = document.sections[0]
+        page.orientation = WD_ORIENT.LANDSCAPE
+        page.page_width, page.page_height = page.page_height, page.page_width
     for table in tables:
         document.add_paragraph(_printable(table.title), style="Caption")
         grid = document.add_table(rows=0, cols=len(table.headings))
         for row in (table.headings, *table.rows):
             for cell, text in zip(grid.add_row().cells, row):
                 cell.text = _printable(text)
+        for cell, heading in zip(grid.rows[0].cells, table.headings):
+            cell.paragraphs[0].runs[0].italic = heading in ITALIC
         if table.note:
             document.add_paragraph().add_run(f"Note. {_printable(table.note)}").italic = True
     return document

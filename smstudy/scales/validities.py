@@ -57,7 +57,9 @@ class Convergence(Result):
     rows: pd.DataFrame = field(repr=False)
     pairs: pd.DataFrame = field(repr=False)
 
-    picture = staticmethod(partial(figures.estimates, value="extracted", ends=("extracted_low", "extracted_high")))
+    picture = staticmethod(
+        partial(figures.estimates, value="extracted", ends=("extracted_low", "extracted_high"), zero=False)
+    )
 
     def tidy(self) -> pd.DataFrame:
         """One row per scale; other_term is the scale it shares most with."""

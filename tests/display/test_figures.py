@@ -1,6 +1,7 @@
 """Pictures: what is drawn, in words that are never read as code, and the same bytes twice."""
 
 import warnings
+from functools import partial
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -161,9 +162,12 @@ def test_rows_are_named_by_all_that_tells_them_apart():
     assert [t.get_text() for t in drawn(figures.changes, rows).get_yticklabels()] == ["a, G", "a, H", "b, G", "b, H"]
 
 
-def test_zero_is_marked_only_where_it_is_in_sight():
+def test_zero_is_in_sight_of_effects_and_of_means_only_where_an_interval_holds_it():
     near, far = frame(), frame(estimate=[3.0, 3.1, 3.2], conf_low=2.9, conf_high=3.3)
-    assert len(drawn(figures.estimates, near).get_lines()) == len(drawn(figures.estimates, far).get_lines()) + 1
+    assert drawn(figures.estimates, far).get_xlim()[0] <= 0
+    means = partial(figures.estimates, zero=False)
+    assert drawn(means, far).get_xlim()[0] > 0
+    assert len(drawn(means, near).get_lines()) == len(drawn(means, far).get_lines()) + 1
 
 
 def test_a_small_change_does_not_fill_the_picture():

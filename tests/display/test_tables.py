@@ -113,15 +113,15 @@ def unescaped(latex):
 
 @pytest.mark.parametrize("character", SPECIAL.split())
 def test_latex_escapes_every_special_character(character):
-    cell = to_latex(table(character)).splitlines()[6].removesuffix(r" \\")
+    cell = to_latex(table(character)).splitlines()[8].removesuffix(r" \\")
     assert cell and unescaped(cell) == set()
 
 
 @given(TEXTS)
 def test_no_text_can_break_out_of_a_latex_cell(text):
     lines = to_latex(table(text, note="")).splitlines()
-    assert len(lines) == 10
-    assert unescaped(lines[6].removesuffix(r" \\")) == set()
+    assert len(lines) == 12
+    assert unescaped(lines[8].removesuffix(r" \\")) == set()
 
 
 def test_a_row_that_begins_with_a_bracket_is_no_option_of_the_line_break():
@@ -133,10 +133,20 @@ def test_a_row_that_begins_with_a_bracket_is_no_option_of_the_line_break():
 def test_latex_says_the_place_of_every_column_and_the_rules_of_a_book():
     frame = pd.DataFrame({"term": ["x"], "estimate": [-1.0]})
     lines = to_latex(write_table(frame, title="50 % & more")).splitlines()
-    assert lines[1] == r"\caption{50 \% \& more}"
-    assert lines[2] == r"\begin{tabular}{lr}"
-    assert lines[6] == r"x & $-$1.00 \\"
-    assert [line for line in lines if "rule" in line] == [r"\toprule", r"\midrule", r"\bottomrule"]
+    assert lines[2:4] == [r"\caption{50 \% \& more}", r"\label{tab:50-more}"]
+    assert lines[4] == r"\begin{tabular}{lr}"
+    assert lines[8] == r"x & $-$1.00 \\"
+    assert [line for line in lines if line.endswith("rule")] == [r"\toprule", r"\midrule", r"\bottomrule"]
+
+
+def test_wide_tables_stand_on_wide_paper_and_statistics_are_italic():
+    frame = pd.DataFrame({"term": ["x"], "estimate": 1.0, "std_error": 0.1, "p_value": 0.01})
+    narrow = to_docx([write_table(frame, title="T")])
+    wide = to_docx([write_table(frame.assign(statistic=1.0, df=3.0, vif=1.0, rate_ratio=1.0), title="T")])
+    assert [d.sections[0].page_width > d.sections[0].page_height for d in (narrow, wide)] == [False, True]
+    head = narrow.tables[0].rows[0].cells
+    assert [cell.paragraphs[0].runs[0].italic for cell in head] == [False, False, True, True]
+    assert r"\textit{p}" in to_latex(write_table(frame, title="T"))
 
 
 @given(st.text(max_size=20))

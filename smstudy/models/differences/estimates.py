@@ -42,7 +42,9 @@ ROUNDING = 1e-9
 
 def _draw(ax: Axes, frame: pd.DataFrame, **words: object) -> Axes:
     """Draw the groups of one variable, or all variables if there are no groups."""
-    return (figures.group_estimates if frame["group"].nunique() > 1 else figures.estimates)(ax, frame, **words)
+    if frame["group"].nunique() > 1:
+        return figures.group_estimates(ax, frame, **words)
+    return figures.estimates(ax, frame, **words, zero=False)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

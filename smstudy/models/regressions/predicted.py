@@ -47,7 +47,7 @@ class Predictions(Result):
     summary: Mapping[str, int | float | str]
     matrix: Array = field(repr=False)
 
-    picture: ClassVar = staticmethod(partial(figures.estimates, xlabel="Average prediction, with interval"))
+    picture: ClassVar = staticmethod(partial(figures.estimates, xlabel="Average prediction, with interval", zero=False))
 
     def tidy(self) -> pd.DataFrame:
         """One row per set of values and category of the outcome."""
