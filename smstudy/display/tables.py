@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from html import escape
 
 import docx
+import numpy as np
 import pandas as pd
 from docx.document import Document
 from docx.enum.section import WD_ORIENT
@@ -33,7 +34,10 @@ INTERVALS = {
     "icc_consistency_low": "icc_consistency_high",
     "importance_low": "importance_high",
     "performance_low": "performance_high",
+    "ratio_low": "ratio_high",
 }
+CONF = ("conf_low", "conf_high")
+RATIOS = ("odds_ratio", "risk_ratio", "rate_ratio", "hazard_ratio")
 LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "−": r"$-$", "–": "--", "²": r"$^2$", "∞": r"$\infty$",
@@ -44,6 +48,7 @@ CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]
 FORMULA = ("=", "+", "-", "@", "−", "＝", "＋", "－", "＠")
 ITALIC = ("n", "p", "t", "z", "F", "df", "SE", "M", "SD", "R²")
 WIDE = 7
+ONE_LINE = "; white-space:nowrap"  # numbers and intervals do not break
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
@@ -95,6 +100,19 @@ def write_table(
     )
 
 
+def ratios_with_intervals(shown: pd.DataFrame) -> pd.DataFrame:
+    """Put a ratio, whose logarithm is the estimate, behind the interval of the estimate and give it one of its own."""
+    ratio = next((name for name in RATIOS if name in shown), None)
+    if ratio is None or "conf_high" not in shown:
+        return shown
+    with np.errstate(over="ignore"):
+        low, high = (np.exp(shown[end].astype(float)).where(shown[ratio].notna()) for end in CONF)
+    own = {"ratio_low": low, "ratio_high": high}
+    columns = [name for name in shown if name != ratio]
+    place = columns.index("conf_high") + 1
+    return shown.assign(**own)[[*columns[:place], ratio, *own, *columns[place:]]]
+
+
 def without(table: Table, heading: str) -> Table:
     """Leave out the column with a heading, unless it is all there is beside the first."""
     kept = [place for place, each in enumerate(table.headings) if each != heading]
@@ -128,7 +146,9 @@ def to_html(table: Table) -> str:
     """Render as an HTML table; every text is escaped here and nowhere else."""
     head = "".join(f'<th scope="col"{_align(n)}>{escape(h)}</th>' for h, n in zip(table.headings, table.numeric))
     body = "\n".join(
-        "<tr>" + "".join(f"<td{_align(n)}>{escape(cell)}</td>" for cell, n in zip(row, table.numeric)) + "</tr>"
+        "<tr>"
+        + "".join(f"<td{_align(n, ONE_LINE)}>{escape(cell)}</td>" for cell, n in zip(row, table.numeric))
+        + "</tr>"
         for row in table.rows
     )
     note = f'\n<p class="note"><em>Note.</em> {escape(table.note)}</p>' if table.note else ""
@@ -138,9 +158,9 @@ def to_html(table: Table) -> str:
     )
 
 
-def _align(numeric: bool) -> str:
-    """Align a cell where it stands: notebooks bring styles of their own. Numbers and intervals stay on one line."""
-    return f' style="text-align:{"right; white-space:nowrap" if numeric else "left"}"'
+def _align(numeric: bool, numbers: str = "") -> str:
+    """Align a cell where it stands: notebooks bring styles of their own."""
+    return f' style="text-align:{f"right{numbers}" if numeric else "left"}"'
 
 
 def to_latex(table: Table) -> str:

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import expit, logit
 
-from smstudy.display import figures
+from smstudy.display import figures, tables
 from smstudy.errors import EstimationError, SmstudyError, StudyError
 from smstudy.inference.pooling import Pooled, pool_estimates, pooled_wald
 from smstudy.inference.regression.design import INTERCEPT
 from smstudy.models.regressions.likelihood_models import named_by_category
-from smstudy.result import Finding, Poolable, Result, Scale
+from smstudy.result import Finding, Poolable, Refusal, Result, Scale
 from smstudy.scales.scoring import score
 from smstudy.survey.dataset import Data, Survey
 from smstudy.survey.imputations import Imputations
@@ -30,6 +30,7 @@ SCALES: dict[Scale, str] = {
     "log_odds": " Estimates are log odds.",
     "fisher_z": " Pooled as Fisher's z, on which SE stands; estimates and intervals are turned back.",
 }
+NEARLY_NORMAL = 1e5  # degrees of freedom from which on the t distribution is the normal one to 5 digits
 SHOWN = (
     "effect", "outcome", "term", "other_term", "at", "answer", "category", "group", "estimate", "odds_ratio",
     "std_error", "conf_low", "conf_high", "df", "p_value", "fmi", "complete_estimate", "complete_low", "complete_high",
@@ -58,7 +59,7 @@ class PooledResult(Result):
     def layout(self, shown: pd.DataFrame) -> pd.DataFrame:
         """Leave out controls and columns without a value."""
         columns = [name for name in SHOWN if name in shown and shown[name].notna().any()]
-        return shown.loc[~shown["term"].isin(self.controls), columns]
+        return tables.ratios_with_intervals(shown.loc[~shown["term"].isin(self.controls), columns])
 
     def drawn(self) -> pd.DataFrame:
         """What is not hidden, without constants, thresholds and controls; answers and categories go by their words."""
@@ -105,6 +106,8 @@ def pool(imputed: Imputations, analysis: Analysis, *, conf_level: float = 0.95) 
     """
     if not isinstance(conf_level, float) or not 0.5 <= conf_level < 1:
         raise StudyError(f"conf_level = {conf_level} is no level. Use a number from 0.5 to below 1, such as 0.95.")
+    if isinstance(imputed, Refusal):
+        raise EstimationError(imputed.reason)
     if not isinstance(imputed, Imputations):
         raise StudyError("pool() needs imputations: pool(impute(survey, seed=1), analysis).")
     if not callable(analysis):
@@ -194,7 +197,7 @@ def _tidy(part: Poolable, pooled: Pooled, conf_level: float, *, tested: bool) ->
         estimate=BACK[part.scale](pooled.estimate),
         std_error=errors,
         statistic=statistic,
-        df=np.where(np.isfinite(pooled.df), pooled.df, np.nan),
+        df=np.where(pooled.df <= NEARLY_NORMAL, pooled.df, np.nan),
         p_value=2 * stats.t.sf(np.abs(statistic), pooled.df),
         conf_low=low,
         conf_high=high,

@@ -17,7 +17,7 @@ Ranges = Mapping[str, tuple[float, float]]
 def possible_range(data: Data, name: str, ranges: Ranges) -> tuple[float, float] | None:
     """Smallest and largest value a column can have: as given, else as the codebook says; None if nobody knows."""
     if name in ranges:
-        return _checked_range(name, ranges[name])
+        return checked_range(name, ranges[name])
     if not isinstance(data, Survey):
         return None
     book = data.codebook
@@ -55,11 +55,13 @@ def need_ranges(data: Data, names: Collection[str], ranges: Ranges | None) -> di
     return {name: limits for name, limits in found.items() if limits is not None}
 
 
-def _checked_range(name: str, limits: object) -> tuple[float, float]:
+def checked_range(name: str, limits: object, *, option: str = "") -> tuple[float, float]:
+    """Smallest and largest value as numbers; StudyError if they are none."""
     try:
         low, high = (float(end) for end in limits)
     except (TypeError, ValueError):
         low, high = float("nan"), float("nan")
     if not -np.inf < low < high < np.inf:
-        raise StudyError(f'ranges["{name}"] is no range. Give the smallest and the largest possible value: (1, 5).')
+        given = option or f'ranges["{name}"]'
+        raise StudyError(f"{given} is no range. Give the smallest and the largest possible value: (1, 5).")
     return low, high

@@ -10,9 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from smstudy.display.prose import lower_first
-from smstudy.errors import DataError, DisclosureError, did_you_mean
+from smstudy.errors import ColumnError, DataError, DisclosureError, did_you_mean
 from smstudy.inference.linearization import Lonely, Sampling
 from smstudy.survey.dataset import Data, frame_of
+from smstudy.survey.disclosure import pooled_column
 from smstudy.survey.margins import HeadCounts, read_margins
 from smstudy.survey.weights import Weights, weight_column
 
@@ -39,7 +40,8 @@ def sampling_of(
         From `rake` or `poststratify`, or a variable with weights. Without any, everybody counts the same, unless
         `population` is given by stratum.
     strata, clusters : str
-        Variable with groups that were sampled separately, and with groups asked as a whole.
+        Variable with groups that were sampled separately, and with groups asked as a whole. Departments that tables
+        hide are one group, with all their people.
     population : float, DataFrame or mapping, optional
         People (clusters, if there are any) in all, or head counts by stratum.
     lonely : {"refuse", "adjust"}
@@ -100,18 +102,19 @@ def errors_in_words(
 
 
 def codes_of(data: Data, name: str) -> NDArray[np.intp]:
-    """Number the strata or clusters from 0; DataError if a respondent has none."""
-    codes = pd.factorize(column_of(data, name))[0]
-    if (codes < 0).any():
+    """Number the strata or clusters from 0, hidden departments as one; DataError if a respondent has none."""
+    if column_of(data, name).isna().any():
         raise DataError(f'Some respondents have no "{name}". Exclude them with a rule, or name other groups.')
-    return codes
+    return pd.factorize(pooled_column(data, name))[0]
 
 
 def column_of(data: Data, name: str) -> pd.Series:
     """One column of the answers; DataError if it is not there, or there twice."""
     answers = frame_of(data)
     if name not in answers:
-        raise DataError(f'There is no variable or score "{name}". {did_you_mean(str(name), map(str, answers.columns))}')
+        raise ColumnError(
+            f'There is no variable or score "{name}". {did_you_mean(str(name), map(str, answers.columns))}'
+        )
     if isinstance(answers[name], pd.DataFrame):
         raise DataError(f'The answers have more than one column "{name}". Keep one.')
     return answers[name]
@@ -151,4 +154,6 @@ def _people(data: Data, strata: str, population: Population) -> Array | None:
     if unknown.any():
         name = margin.categories[int(np.argmax(unknown))]
         raise DataError(f'The head counts do not say how many people "{name}" ("{strata}") has. Add it.')
-    return margin.headcounts[margin.codes]
+    own = codes_of(data, strata)
+    parts = np.unique(np.column_stack([own, margin.codes]), axis=0)
+    return np.bincount(parts[:, 0], margin.headcounts[parts[:, 1]])[own]

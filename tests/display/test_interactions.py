@@ -16,7 +16,8 @@ def curve():
     estimate = 0.2 * (values - 3)
     frame = pd.DataFrame({"term": "a", "other_term": "b", "moderator_value": values, "estimate": estimate})
     frame = frame.assign(conf_low=estimate - 0.2, conf_high=estimate + 0.2, density=0.25)
-    return frame.assign(verdict=np.select([estimate > 0.2, estimate < -0.2], ["positive", "negative"], "cannot tell"))
+    verdict = np.select([estimate > 0.2, estimate < -0.2], ["positive", "negative"], "cannot tell")
+    return frame.assign(verdict=verdict, region_low=np.select([estimate > 0.2, estimate < -0.2], [3.987, 1.0], 2.013))
 
 
 def draw(frame):
@@ -26,9 +27,10 @@ def draw(frame):
 
 def test_stretches_are_drawn_one_by_one_and_named_once(curve):
     axes = draw(curve)
+    assert [text.get_text().strip() for text in axes.texts] == ["2.01", "3.99"]  # where the verdict changes
     lines = [line for line in axes.lines if len(line.get_xdata()) > 2]
     assert len(lines) == 3
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["clear", "cannot tell"]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["slope differs from 0", "cannot tell"]
     assert sum(len(line.get_xdata()) for line in lines) == len(curve) + 2  # each begins where the one before ends
     plt.close(axes.get_figure())
 

@@ -139,6 +139,20 @@ def test_latex_says_the_place_of_every_column_and_the_rules_of_a_book():
     assert [line for line in lines if line.endswith("rule")] == [r"\toprule", r"\midrule", r"\bottomrule"]
 
 
+def test_a_ratio_stands_beside_an_interval_of_its_own():
+    frame = pd.DataFrame(
+        {"term": ["x", "cut"], "estimate": 0.0, "odds_ratio": [1.0, np.nan], "conf_low": -1.0, "conf_high": 1.0}
+    )
+    laid = tables.ratios_with_intervals(frame)
+    assert list(laid) == ["term", "estimate", "conf_low", "conf_high", "odds_ratio", "ratio_low", "ratio_high"]
+    written = write_table(laid, title="T")
+    assert written.headings[2:] == ("95% CI", "Odds ratio", "95% CI")
+    assert [row[4] for row in written.rows] == ["[0.37, 2.72]", "–"]
+    pd.testing.assert_frame_equal(
+        tables.ratios_with_intervals(frame[["term", "estimate"]]), frame[["term", "estimate"]]
+    )
+
+
 def test_wide_tables_stand_on_wide_paper_and_statistics_are_italic():
     frame = pd.DataFrame({"term": ["x"], "estimate": 1.0, "std_error": 0.1, "p_value": 0.01})
     narrow = to_docx([write_table(frame, title="T")])

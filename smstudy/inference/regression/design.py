@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from smstudy.display.prose import join_words, plural
-from smstudy.errors import DataError, DisclosureError, did_you_mean
+from smstudy.errors import ColumnError, DataError, DisclosureError, did_you_mean
 from smstudy.inference.regression.formula import Factor, Formula, Term, term_label
 from smstudy.result import Finding
 
@@ -28,6 +28,8 @@ TRANSFORMS: dict[str, Callable[[Array], Array]] = {
     "log": np.log,
     "log1p": np.log1p,
     "sqrt": np.sqrt,
+    "square": lambda values: values**2,
+    "cube": lambda values: values**3,
     "center": lambda values: values - values.mean(),
     "scale": lambda values: (values - values.mean()) / values.std(ddof=1),
 }
@@ -107,15 +109,22 @@ class Design:
 
 
 def build_design(
-    formula: Formula, frame: pd.DataFrame, *, min_level_n: int, also: Sequence[str] = (), by_answer: bool = False
+    formula: Formula,
+    frame: pd.DataFrame,
+    *,
+    min_level_n: int,
+    also: Sequence[str] = (),
+    by_answer: bool = False,
+    by_event: bool = False,
 ) -> Design:
     """Turn a formula and a frame into numbers.
 
     Rows with a missing value in any column needed are left out. Text and categories get treatment coding as in R,
     with full coding where a margin is absent; the first level is the reference unless C(x, ref='...') names another.
     `center` and `scale` use the rows that remain. Levels with too few respondents are put together, because a
-    coefficient plus the constant is the mean of a level. Where the outcome has two values that mean is the share of one
-    of them, from which the number of people follows; then levels need enough respondents with each value.
+    coefficient plus the constant is the mean of a level. So are levels in which all have the same outcome, because
+    their mean is the answer of each. Where the outcome has two values the mean is the share of one of them, from which
+    the number of people follows; then levels need enough respondents with each value.
 
     Parameters
     ----------
@@ -129,6 +138,9 @@ def build_design(
         Further columns that must not be missing, such as the clusters.
     by_answer : bool
         Whether every value of the outcome is an answer of its own, so that levels need enough respondents with each.
+    by_event : bool
+        Whether the outcome counts events, so that levels need enough respondents with an event: a mean of few who have
+        any tells how often. With `by_answer`, levels need enough without an event, too, unless nobody is without.
 
     Returns
     -------
@@ -141,7 +153,8 @@ def build_design(
         complete row remains.
     DisclosureError
         If fewer than `min_level_n` complete rows remain, or if levels that must not be pooled (of a number with two
-        two values, or combined in an interaction) have too few respondents, in all or with one of the answers.
+        values, or combined in an interaction) have too few respondents, in all or with one of the answers, or one
+        outcome only.
 
     References
     ----------
@@ -149,9 +162,9 @@ def build_design(
     """
     needed = list(dict.fromkeys([*formula.columns, *also]))
     used = _complete(frame, needed, min_level_n)
-    complete = frame.loc[used, needed]
+    complete = frame.loc[used, needed].infer_objects()
     y, event = _outcome(formula.outcome, complete[formula.outcome.column])
-    few = _Few(min_level_n, _answers(y, min_level_n, by_answer=by_answer))
+    few = _few(y, min_level_n, by_answer=by_answer, by_event=by_event)
     coded = {factor: _code(factor, complete[factor.column], few) for factor in formula.factors}
     for term in formula.terms:
         _refuse_small_cells(term, coded, few)
@@ -186,42 +199,64 @@ class _Column:
 
 
 class _Few(NamedTuple):
-    """Fewest respondents something may be said about, and the number of each respondent's answer where it counts."""
+    """Fewest respondents something may be said about, their outcomes, and the numbers of the answers that count.
+
+    `answers` is below 0 for respondents whose answer does not count, and `having` says what those who count have.
+    """
 
     min_n: int
+    y: Array
     answers: NDArray[np.intp]
+    having: str = ""
 
     def counts(self, codes: NDArray[np.intp], n_groups: int) -> NDArray[np.intp]:
         """Respondents of each group with each answer, shape (groups, answers)."""
-        k = int(self.answers.max()) + 1
-        return np.bincount(codes * k + self.answers, minlength=n_groups * k).reshape(n_groups, k)
+        k, counted = int(self.answers.max()) + 1, self.answers >= 0
+        cells = codes[counted] * k + self.answers[counted]
+        return np.bincount(cells, minlength=n_groups * k).reshape(n_groups, k)
+
+    def closes(self, codes: NDArray[np.intp], n_groups: int) -> NDArray[np.bool_]:
+        """Groups with too few respondents or one outcome only."""
+        low, high = np.full(n_groups, np.inf), np.full(n_groups, -np.inf)
+        np.minimum.at(low, codes, self.y)
+        np.maximum.at(high, codes, self.y)
+        return (self.counts(codes, n_groups) < self.min_n).any(axis=1) | (low == high)
 
     @property
     def what(self) -> str:
         """Who must not be few, in words."""
-        return f"{self.min_n} respondents" + (" with each answer" if self.answers.any() else "")
+        return f"{self.min_n} respondents" + (f" with {self.having}" if self.having else "")
 
 
-def _answers(y: Array, min_n: int, *, by_answer: bool) -> NDArray[np.intp]:
-    """Numbers of the answers; 0 for everybody where single ones do not follow from a mean."""
-    answers = np.unique(y, return_inverse=True)[1].astype(np.intp) if by_answer else _discrete(y)
+def _few(y: Array, min_n: int, *, by_answer: bool, by_event: bool) -> _Few:
+    """What must not be told of few; single answers count only where their number follows from an estimate."""
+    two, nobody = _discrete(y), np.zeros(len(y), dtype=np.intp)
+    if by_event and two is None:
+        without = y == 0
+        if not without.any():
+            return _Few(min_n, y, nobody)
+        return _Few(min_n, y, np.where(without, 1 if by_answer else -1, 0),
+                    "and without an event" if by_answer else "an event")  # fmt: skip
+    answers = np.unique(y, return_inverse=True)[1].astype(np.intp) if by_answer and not by_event else two
     if answers is None:
-        return np.zeros(len(y), dtype=np.intp)
+        return _Few(min_n, y, nobody)
     if np.bincount(answers).min() < min_n:
-        which = "gave one of the answers" if by_answer else "have the rarer outcome"
+        which = "gave one of the answers" if by_answer and not by_event else "have the rarer outcome"
         raise DisclosureError(
             f"Fewer than {min_n} respondents {which}; estimates would describe single persons. Merge answers by what "
             "they mean, or choose another outcome."
         )
-    return answers
+    return _Few(min_n, y, answers, "each answer")
 
 
 def _complete(frame: pd.DataFrame, needed: Sequence[str], min_n: int) -> NDArray[np.bool_]:
     if not isinstance(frame, pd.DataFrame):
         raise DataError(f"The data must be a Survey or a DataFrame, not {type(frame).__name__}.")
     for name in needed:
+        if name == INTERCEPT:
+            raise DataError(f'No column may be called "{INTERCEPT}": this is the constant of the model. Rename it.')
         if name not in frame:
-            raise DataError(f'There is no column "{name}". {did_you_mean(name, map(str, frame.columns))}')
+            raise ColumnError(f'There is no column "{name}". {did_you_mean(name, map(str, frame.columns))}')
         if isinstance(frame[name], pd.DataFrame):
             raise DataError(f'Two columns are called "{name}". Rename one of them.')
     words = join_words([f'"{name}"' for name in needed])
@@ -285,6 +320,8 @@ def _refuse_unusable(column: pd.Series) -> None:
 
 
 def _numbers(factor: Factor, column: pd.Series) -> Array:
+    if column.dtype.kind == "c":
+        raise DataError(f'"{factor.column}" holds complex numbers. Give real ones.')
     values = column.to_numpy(dtype=float)
     if not np.isfinite(values).all():
         raise DataError(f'"{factor.column}" holds infinite values. Correct them or set them missing.')
@@ -313,16 +350,20 @@ def _word(value: object) -> str:
 
 
 def _pool(factor: Factor, names: list[str], codes: NDArray[np.intp], few: _Few) -> Levels:
-    """Put levels with too few respondents together, and the next smallest with them until the pool is large enough."""
-    counts = few.counts(codes, len(names))
-    rising = np.argsort(counts.min(axis=1), kind="stable")
-    size = int((counts < few.min_n).any(axis=1).sum())
-    while 0 < size < len(names) and counts[rising[:size]].sum(axis=0).min() < few.min_n:
+    """Put levels of which too much would be told together, and the next smallest until the pool tells little.
+
+    What tables hide together is in the pool as a whole, so that the two do not tell it apart.
+    """
+    closed = few.closes(codes, len(names))
+    closed |= closed.any() & np.array([name == POOLED for name in names])
+    rising = np.lexsort((few.counts(codes, len(names)).min(axis=1), ~closed))
+    size = int(closed.sum())
+    while 0 < size < len(names) and few.closes(np.isin(codes, rising[:size]).astype(np.intp), 2)[1]:
         size += 1
     if size >= len(names):
         raise DisclosureError(
-            f'"{factor.column}" has no two levels of at least {few.what}, so none may have a coefficient. '
-            "Merge levels by what they mean, or leave the column out."
+            f'"{factor.column}" has no two levels of at least {few.what} and more than one outcome each, so none may '
+            "have a coefficient. Merge levels by what they mean, or leave the column out."
         )
     pool = set(rising[:size].tolist())
     kept = [place for place in range(len(names)) if place not in pool]
@@ -348,7 +389,7 @@ def _pooled_finding(name: str, levels: Levels, few: _Few) -> Finding:
     return Finding(
         name="levels_pooled",
         text=f'{plural(len(levels.pooled), "level")} of "{name}" were put together as "{POOLED}", because at least one '
-        f"of them does not have {few.what}.",
+        f"of them does not have {few.what}, or all of its respondents have the same outcome.",
         severity="info",
     )
 
@@ -362,12 +403,13 @@ def _refuse_small_cells(term: Term, coded: Mapping[Factor, Array | Levels], few:
     cell = _cells(discrete, len(codes[0] if codes[0] is not None else continuous[0]))
     checked = [*continuous, np.prod(continuous, axis=0)] if len(continuous) > 1 else continuous
     parts = [values[cell == place] for values in checked for place in range(cell.max() + 1)]
-    counts = few.counts(cell, cell.max() + 1) if discrete else np.array([len(cell)])
-    if (counts < few.min_n).any() or any(_singles_out(part, few.min_n) for part in parts):
-        answered = " with one of the answers" if few.answers.any() else ""
+    told = bool(discrete) and few.closes(cell, cell.max() + 1).any()
+    if told or len(cell) < few.min_n or any(_singles_out(part, few.min_n) for part in parts):
+        which = " with one of the answers" if few.having == "each answer" else f" with {few.having}" * bool(few.having)
         raise DisclosureError(
-            f'The coefficient of "{term_label(term)}" would describe fewer than {few.min_n} respondents: too few have '
-            f"one of its values or combinations{answered}. Merge values by what they mean, or leave the term out."
+            f'The coefficient of "{term_label(term)}" would describe fewer than {few.min_n} respondents or give the '
+            f"outcome of each: too few have one of its values or combinations{which}, or all of them have the same "
+            "outcome. Merge values by what they mean, or leave the term out."
         )
 
 

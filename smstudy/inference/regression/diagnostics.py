@@ -56,6 +56,48 @@ def variance_inflation(covariance: Array, terms: Sequence[str]) -> Array:
     return values
 
 
+def overlap(x: Array, weights: Array, made_of: Sequence[frozenset[str]]) -> dict[str, float]:
+    """How much each variable's overlap with the others inflates its variance, leaving out products with it.
+
+    A product or a level of one always overlaps with what it is made of, which says nothing about the variables.
+
+    Parameters
+    ----------
+    x : array, shape (n, p)
+        Columns of a design with a constant, without it.
+    weights : array, shape (n,)
+    made_of : sequence of frozenset of str, length p
+        Variables each column is made of.
+
+    Returns
+    -------
+    dict of str to float
+        GVIF^(1/df) of a variable's own columns beside all columns that it has no part in; no variable if there is
+        nothing beside it.
+
+    References
+    ----------
+    Fox & Monette (1992), J. American Statistical Association 87, 178-183; without products as R `car::vif`.
+
+    Examples
+    --------
+    >>> a, b = np.array([1.0, 2, 3, 4]), np.array([1.0, -1, -1, 1])
+    >>> found = overlap(np.column_stack([a, b, a * b]), np.ones(4), [frozenset("a"), frozenset("b"), frozenset("ab")])
+    >>> found == {"a": 1.0, "b": 1.0}
+    True
+    """
+    centered = (x - np.average(x, axis=0, weights=weights)) * np.sqrt(weights)[:, None]
+    centered = centered / np.linalg.norm(centered, axis=0)
+    correlation, found = centered.T @ centered, {}
+    for variable in dict.fromkeys(next(iter(names)) for names in made_of if len(names) == 1):
+        own = np.array([names == {variable} for names in made_of])
+        beside = np.array([variable not in names for names in made_of])
+        if beside.any():
+            apart = _log_det(correlation, own) + _log_det(correlation, beside)
+            found[variable] = float(np.exp((apart - _log_det(correlation, own | beside)) / own.sum()))
+    return found
+
+
 def cooks_distance(residuals: Array, hat: Array, spread: Array | float, p: int) -> Array:
     """How far all estimates together move when one respondent is left out.
 

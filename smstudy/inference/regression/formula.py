@@ -9,16 +9,26 @@ from typing import Literal, NamedTuple
 
 from smstudy.errors import StudyError, did_you_mean
 
-Transform = Literal["", "C", "log", "log1p", "sqrt", "center", "scale"]
-FUNCTIONS: tuple[Transform, ...] = ("C", "log", "log1p", "sqrt", "center", "scale")
+Transform = Literal["", "C", "log", "log1p", "sqrt", "square", "cube", "center", "scale"]
+FUNCTIONS: tuple[Transform, ...] = ("C", "log", "log1p", "sqrt", "square", "cube", "center", "scale")
 MAX_LENGTH = 2000
 MAX_DEPTH = 20
 MAX_TERMS = 200
 MAX_POWER = 4
 ALLOWED = (
     "Allowed are names, `any column` in backticks, ~ + - * : ** ( ), 0 and 1, C(x), C(x, ref='level'), "
-    "log, log1p, sqrt, center and scale of one column."
+    "log, log1p, sqrt, square, cube, center and scale of one column."
 )
+CURVE = "For a curve write {0} + square({0})"
+ONCE = "Write it once"
+TEAMS = 'teams are named beside the formula, as in multilevel("y ~ x", survey, group="team", slopes=["x"])'
+ELSEWHERE = {
+    "I": "write square(x) or cube(x) for a power",
+    "poly": "write x + square(x) for a curve",
+    "factor": "write C(x), or C(x, ref='level')",
+    "as.factor": "write C(x), or C(x, ref='level')",
+    "exp": "make a column of your own first",
+}
 TOKEN = re.compile(
     r"""(?P<number>\d+(?:\.\d+)?) | (?P<name>[^\W\d][\w.]*) | `(?P<quoted>[^`\n]{1,200})`
       | '(?P<single>[^'\n]{0,200})' | "(?P<double>[^"\n]{0,200})" | (?P<sign>\*\*|[~+\-*:(),=])""",
@@ -52,6 +62,16 @@ class Factor:
         'C(unit)'
         """
         return f"{self.transform}({self.column})" if self.transform else self.column
+
+
+def variable_of(label: str) -> str:
+    """The column behind the label of a factor.
+
+    >>> variable_of("log(tenure)"), variable_of("tenure")
+    ('tenure', 'tenure')
+    """
+    name, _, rest = label.partition("(")
+    return rest[:-1] if name in FUNCTIONS and rest.endswith(")") else label
 
 
 Term = tuple[Factor, ...]
@@ -111,7 +131,8 @@ def parse_formula(text: str) -> Formula:
     """Read a formula such as `adoption ~ leadership * readiness + C(unit, ref='Sales')`.
 
     Terms are expanded and ordered as R does it: `*` crosses, `:` interacts, `**` crosses up to a power, `-` takes
-    terms away, `- 1` and `+ 0` the intercept. Nothing in the text is ever run.
+    terms away, `- 1` and `+ 0` the intercept. A column crossed with itself, which R takes for the column alone, is
+    refused: a curve is `x + square(x)`. Nothing in the text is ever run.
 
     Parameters
     ----------
@@ -180,7 +201,7 @@ def _tokens(text: str) -> list[_Token]:
             continue
         match = TOKEN.match(text, place)
         if match is None:
-            raise _error(text, place, f'"{text[place]}" cannot stand here')
+            raise _error(text, place, TEAMS if text[place] == "|" else f'"{text[place]}" cannot stand here')
         tokens.append(_Token(str(match.lastgroup), match.group(str(match.lastgroup)), place))
         place = match.end()
     return tokens
@@ -240,6 +261,7 @@ class _Parser:
             self.only_terms(left)
             right = operand()
             self.only_terms(right)
+            self.refuse_itself(left, right)
             left = _Sum(_limit(combine(left.terms, right.terms)))
         return left
 
@@ -251,6 +273,8 @@ class _Parser:
             if token.kind != "number" or token.text not in "1234":
                 raise _error(self.text, token.place, f"a power must be a whole number from 1 to {MAX_POWER}")
             terms = base.terms
+            if token.text != "1":
+                self.refuse_itself(base, base)
             for _ in range(int(token.text) - 1):
                 terms = _limit({**terms, **_cross(terms, base.terms)})
             base = _Sum(terms)
@@ -275,7 +299,8 @@ class _Parser:
 
     def call(self, function: _Token) -> Factor:
         if function.text not in FUNCTIONS:
-            what = f'the function "{function.text}" is not known. {did_you_mean(function.text, FUNCTIONS)}'
+            advice = ELSEWHERE.get(function.text) or did_you_mean(function.text, FUNCTIONS)
+            what = f'the function "{function.text}" is not known. {advice[:1].upper()}{advice[1:]}'
             raise _error(self.text, function.place, what.removesuffix("."))
         column = self.take()
         if column.kind not in ("name", "quoted"):
@@ -314,6 +339,16 @@ class _Parser:
     def only_terms(self, part: _Sum) -> None:
         if part.intercept is not None:
             raise StudyError(f"0 and 1 stand alone, joined by + or -, in a formula: {_quote(self.text)}. {ALLOWED}")
+
+    def refuse_itself(self, left: _Sum, right: _Sum) -> None:
+        """Refuse `x*x`, `x:x` and `x**2`: a set of terms has no squares, and who writes them means one."""
+        alone = left.terms if len(left.terms) == 1 else right.terms if len(right.terms) == 1 else {}
+        for term in alone:
+            if term in left.terms and term in right.terms:
+                name = term_label(tuple(term))
+                advice = CURVE.format(name) if all(not factor.transform for factor in term) else ONCE
+                what = f'"{name}" is crossed with itself, which adds nothing. {advice}'
+                raise _error(self.text, self.tokens[self.place - 1].place, what)
 
     def unexpected(self, token: _Token) -> StudyError:
         return _error(self.text, token.place, f'"{token.text}" cannot stand here')

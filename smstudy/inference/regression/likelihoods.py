@@ -211,3 +211,18 @@ def leverages(x: Array) -> Array:
     scaled = x / np.linalg.norm(x, axis=0)
     root = np.linalg.cholesky(scaled.T @ scaled)
     return np.clip((solve_triangular(root, scaled.T, lower=True) ** 2).sum(axis=0), 0.0, 1.0)
+
+
+def null_log_likelihood(y: Array, weights: Array) -> float:
+    """The log-likelihood of a categorical outcome if nobody differed."""
+    shares = np.bincount(np.unique(y, return_inverse=True)[1], weights)
+    return float(shares @ np.log(shares / shares.sum()))
+
+
+def pseudo_r_squared(log_likelihood: float, y: Array, weights: Array) -> dict[str, float]:
+    """How much a model of a categorical outcome explains, by McFadden (1974) and Nagelkerke (1991, Biometrika 78)."""
+    null, n = null_log_likelihood(y, weights), len(y)
+    return {
+        "r2_mcfadden": 1 - log_likelihood / null,
+        "r2_nagelkerke": float(np.expm1(2 * (null - log_likelihood) / n) / np.expm1(2 * null / n)),
+    }

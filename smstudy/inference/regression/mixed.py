@@ -25,6 +25,7 @@ NEARLY = 1e-7
 FLAT = 1e-8
 SINGULAR = 1e-4
 EMPTY = 1e-10
+ROUNDING = 1e-13
 START, LEAST_START = 0.5, 0.05
 LONGEST, MOST = 0.3, 0.9
 RESTARTS = 3
@@ -235,10 +236,12 @@ def _summarized(x: Array, y: Array, z: Array, groups: NDArray[np.intp]) -> _Summ
     x_back, x = orthonormal(x[order])
     z_back, z = orthonormal(z[order])
     z_back, z = z_back * np.sqrt(len(y)), z * np.sqrt(len(y))
-    ordinary = x.T @ y[order]
-    left = y[order] - x @ ordinary
+    ordinary, left = np.zeros(x.shape[1]), y[order]
+    for _ in range(2):  # once more for what rounding leaves of an outcome far from zero
+        step = x.T @ left
+        ordinary, left = ordinary + step, left - x @ step
     scale = float(np.sqrt(left @ left / len(y)))
-    if scale <= EMPTY * np.abs(y).max():
+    if scale <= max(EMPTY * y.std(), ROUNDING * np.abs(y).max()):
         raise DataError("The terms give the outcome exactly, so nothing is left to explain. Is it computed from them?")
     both = np.column_stack([x, left / scale])
     squares = np.stack([np.add.reduceat(z * column[:, None], starts, axis=0) for column in z.T], axis=1)

@@ -6,13 +6,19 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
+from scipy.special import logsumexp, softmax
 
 from smstudy.display.prose import join_words
 from smstudy.errors import EstimationError
 from smstudy.inference.regression.least_squares import least_squares
 from smstudy.inference.regression.likelihoods import Likelihood, Predictors, Rows, distinct_rows, maximize
 from smstudy.inference.regression.logistic import separating_columns
+from smstudy.inference.regression.small_clusters import (
+    SmallClusters,
+    cluster_grams,
+    cluster_sums,
+    likelihood_clusters,
+)
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.intp]
@@ -77,6 +83,27 @@ def multinomial_fit(x: Array, y: Codes, *, names: Sequence[str], weights: Array 
         weights=n,
         log_likelihood=here.value,
     )
+
+
+def multinomial_clusters(fit: Likelihood, x: Array, groups: Codes) -> SmallClusters:
+    """Compute CR2 errors of a fit to respondents in clusters, from its scores and information.
+
+    Parameters
+    ----------
+    fit : Likelihood
+        Of these columns.
+    x
+        As for `multinomial_fit`.
+    groups : integer array, shape (n,)
+        Number of each respondent's cluster, from 0.
+    """
+    lines = x @ fit.parameters.reshape(-1, x.shape[1]).T
+    chances = softmax(np.column_stack([np.zeros(len(x)), lines]), axis=1)[:, 1:].T
+    bends = [[own * ((a == b) - other) for b, other in enumerate(chances)] for a, own in enumerate(chances)]
+    information = np.concatenate([
+        np.concatenate([cluster_grams(x, groups, fit.weights * bend) for bend in row], axis=2) for row in bends
+    ], axis=1)  # fmt: skip
+    return likelihood_clusters(cluster_sums(fit.weights[:, None] * fit.scores, groups), information, fit.covariance)
 
 
 def _rows(lines: Array, y: Codes) -> Rows:

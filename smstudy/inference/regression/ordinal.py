@@ -15,8 +15,14 @@ from scipy.special import expit, log_expit, log_ndtr, logit, ndtr, ndtri
 from smstudy.display.prose import join_words
 from smstudy.errors import EstimationError
 from smstudy.inference.regression.least_squares import LeastSquares, least_squares
-from smstudy.inference.regression.likelihoods import Distinct, Likelihood, Slopes, distinct_rows, maximize
+from smstudy.inference.regression.likelihoods import Likelihood, Slopes, distinct_rows, maximize
 from smstudy.inference.regression.logistic import CONSTANT, separating_columns
+from smstudy.inference.regression.small_clusters import (
+    SmallClusters,
+    cluster_grams,
+    cluster_sums,
+    likelihood_clusters,
+)
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -340,6 +346,48 @@ def _refuse_separated(x: Floats, y: Codes, names: Sequence[str]) -> None:
         )
 
 
+def ordinal_clusters(fit: OrdinalFit, x: Floats, y: Codes, groups: Codes) -> SmallClusters:
+    """Compute CR2 errors of a fit to respondents in clusters, from its scores and expected information.
+
+    Parameters
+    ----------
+    fit : OrdinalFit
+        Of these columns.
+    x, y
+        As for `ordinal_fit`.
+    groups : integer array, shape (n,)
+        Number of each respondent's cluster, from 0.
+    """
+    sample, q = _sorted(x, y, fit.weights), len(fit.parameters)
+    back, p = _back(sample, q), x.shape[1]
+    restricted = _free(p, fit.n_thresholds, ())
+    common = np.column_stack([-restricted[:, fit.n_thresholds :], restricted[:, : fit.n_thresholds]])
+    information = common.T @ _cluster_information(fit, x, sample, groups) @ common
+    sums = cluster_sums(fit.weights[:, None] * fit.scores, groups) @ back
+    return likelihood_clusters(sums, information, np.linalg.solve(back, fit.covariance.T).T)
+
+
+def _cluster_information(fit: OrdinalFit, x: Floats, sample: _Sample, groups: Codes) -> Floats:
+    """Expected information of the lines at the thresholds, each with a constant and slopes: shape (G, m s, m s)."""
+    order, m, curve = np.argsort(groups, kind="stable"), fit.n_thresholds, CURVES[fit.link]
+    x, groups, weights = x[order], groups[order], fit.weights[order]
+    columns, line = np.column_stack([np.ones(len(x)), (x - sample.center) / sample.scale]), x @ fit.coefficients
+    size = columns.shape[1]
+    made = np.zeros((int(groups.max()) + 1, m * size, m * size))
+    for k in range(m + 1):
+        edge = _edge(line, fit.thresholds, k, curve)
+        share = weights * np.exp(edge.log_share)
+        own, before = slice(k * size, (k + 1) * size), slice((k - 1) * size, k * size)
+        if k < m:
+            made[:, own, own] += cluster_grams(columns, groups, share * edge.upper**2)
+        if k:
+            made[:, before, before] += cluster_grams(columns, groups, share * edge.lower**2)
+        if 0 < k < m:
+            mixed = cluster_grams(columns, groups, share * edge.upper * edge.lower)
+            made[:, own, before] = made[:, before, own] = mixed
+    return made
+
+
 class Proportionality(NamedTuple):
     """A test whether slopes are alike at every threshold, for one term or all together; NaN where none exists."""
 
@@ -356,6 +404,7 @@ def proportionality(
     *,
     covariance_of: Callable[[Floats], Floats] | None = None,
     df_errors: float = np.inf,
+    groups: Codes | None = None,
 ) -> list[Proportionality]:
     """Test whether columns work alike at every threshold, against a model in which their slopes are free at each.
 
@@ -372,6 +421,8 @@ def proportionality(
         different rows the score test, which needs no further search and is the same in large samples.
     df_errors : float
         Degrees of freedom of that covariance.
+    groups : integer array, shape (n,), optional
+        Number of each respondent's cluster, from 0: the Wald test with CR2 errors (HTZ).
 
     References
     ----------
@@ -385,15 +436,16 @@ def proportionality(
     p, m = x.shape[1], fit.n_thresholds
     forward = np.linalg.inv(_back(sample._replace(x=sample.x[:, 1:]), p + m)) @ fit.parameters
     start = np.column_stack([forward[p:], np.tile(-forward[:p], (m, 1))]).ravel()
-    base, made = _free_slopes(start, sample, CURVES[fit.link]), []
-    for columns in tested:
-        free = _free(p, m, columns)
-        if covariance_of is None:
-            made.append(_ratio(start, base, free, sample, fit, (m - 1) * len(columns)))
-        else:
-            parts = _free_contributions(start, base, free, sample, fit, few[1], found)
-            made.append(_wald(*parts, covariance_of, df_errors, (m - 1) * len(columns)))
-    return made
+    base = _free_slopes(start, sample, CURVES[fit.link])
+    tests = [(_free(p, m, columns), (m - 1) * len(columns)) for columns in tested]
+    if covariance_of is None and groups is None:
+        return [_ratio(start, base, free, sample, fit, df) for free, df in tests]
+    scores = _free_scores(start, sample, fit, few[1])
+    each = fit.weights[:, None] * (scores if found is None else scores[found.place])
+    if groups is None:
+        return [_wald(base, each, free, covariance_of, df_errors, df) for free, df in tests]
+    information, sums = _cluster_information(fit, x, sample, groups), cluster_sums(each, groups)
+    return [_few_clusters(base, sums, free, information, df) for free, df in tests]
 
 
 def _free(p: int, m: int, columns: Sequence[int]) -> Floats:
@@ -464,12 +516,9 @@ def _ratio(start: Floats, base: Slopes, free: Floats, sample: _Sample, fit: Ordi
     return Proportionality(statistic, df, float(stats.chi2.sf(statistic, df)))
 
 
-def _free_contributions(
-    start: Floats, base: Slopes, free: Floats, sample: _Sample, fit: OrdinalFit, y: Codes, found: Distinct | None
-) -> tuple[Floats, Floats]:
-    """One Newton step from the restricted model to the freer one, and each respondent's part in it."""
-    bread, size = np.linalg.inv(free.T @ base.information @ free), sample.x.shape[1]
-    scores = np.zeros((len(y), len(start)))
+def _free_scores(start: Floats, sample: _Sample, fit: OrdinalFit, y: Codes) -> Floats:
+    """Slopes of each row's log-likelihood in the free parameters, rows in the order of the data."""
+    size, scores = sample.x.shape[1], np.zeros((len(y), len(start)))
     for k, edge in enumerate(_free_edges(start, sample, CURVES[fit.link])):
         rows = slice(sample.starts[k], sample.starts[k + 1])
         if k < fit.n_thresholds:
@@ -478,18 +527,31 @@ def _free_contributions(
             scores[rows, (k - 1) * size : k * size] += sample.x[rows] * edge.lower[:, None]
     in_order = np.empty_like(scores)
     in_order[np.argsort(y, kind="stable")] = scores
-    each = in_order @ free @ bread
-    return bread @ (free.T @ base.gradient), fit.weights[:, None] * (each if found is None else each[found.place])
+    return in_order
 
 
 def _wald(
-    step: Floats, contributions: Floats, covariance_of: Callable[[Floats], Floats], df_errors: float, df: int
+    base: Slopes, scores: Floats, free: Floats, covariance_of: Callable[[Floats], Floats], df_errors: float, df: int
 ) -> Proportionality:
+    """One Newton step from the restricted model to the freer one, tested."""
     if df >= df_errors:
         return Proportionality(np.nan, df, np.nan)
-    apart, covariance = step[-df:], covariance_of(contributions[:, -df:])
+    bread = np.linalg.inv(free.T @ base.information @ free)
+    apart = (bread @ (free.T @ base.gradient))[-df:]
+    covariance = covariance_of(scores @ (free @ bread))[-df:, -df:]
     statistic = float(apart @ np.linalg.solve(covariance, apart))
+    if np.isinf(df_errors):
+        return Proportionality(statistic, df, float(stats.chi2.sf(statistic, df)))
     return Proportionality(statistic, df, float(stats.f.sf(statistic / df, df, df_errors)))
+
+
+def _few_clusters(base: Slopes, sums: Floats, free: Floats, information: Floats, df: int) -> Proportionality:
+    """The same with CR2 errors; what the step explains is taken out of each cluster's scores."""
+    bread, parts = np.linalg.inv(free.T @ base.information @ free), free.T @ information @ free
+    step = bread @ (free.T @ base.gradient)
+    clusters = likelihood_clusters(sums @ free - parts @ step, parts, bread)
+    statistic, _, p_value = clusters.joint_test(step, np.eye(len(step))[-df:])
+    return Proportionality(statistic, df, p_value)
 
 
 def nagelkerke_change(

@@ -111,6 +111,13 @@ class Fitted:
         contrasts = np.eye(len(self.fit.coefficients))[places]
         return self.clusters.joint_test(self.fit.coefficients, contrasts)[2]
 
+    def combined(self, weights: Array, conf_level: float) -> Effect:
+        """A sum of the effects with weights; no error where one of them rests on a single unit."""
+        contrast = np.zeros(len(self.fit.coefficients))
+        contrast[self.places] = weights
+        error = np.nan if self.alone[self.places].any() else np.sqrt(contrast @ self.clusters.covariance @ contrast)
+        return _told(float(contrast @ self.fit.coefficients), float(error), self.clusters.df(contrast)[0], conf_level)
+
     def wild(self, conf_level: float, seed: int) -> WildTest:
         """Wild cluster bootstrap of the first effect; NaN where it rests on a single unit."""
         place = int(self.places[0])
@@ -214,6 +221,26 @@ def _centered(panel: Panel, values: Array) -> Array:
     return np.sqrt(weights) * (values - means)
 
 
+def slope_weights(moments: Codes) -> Array:
+    """What to multiply the effects of an event study with to get the slope per wave of those before the start.
+
+    Parameters
+    ----------
+    moments : integer array, shape (k,)
+        From `fit_event_study`; the reference -1 counts with an effect of 0.
+
+    Examples
+    --------
+    >>> slope_weights(np.array([-3, -2, 0, 1])).tolist()
+    [-0.5, 0.0, 0.0, 0.0]
+    """
+    before = np.append(moments[moments < 0], -1)
+    centered = before - before.mean()
+    weights = np.zeros(len(moments))
+    weights[moments < 0] = centered[:-1] / (centered**2).sum()
+    return weights
+
+
 def _told(estimate: float, error: float, df: float, conf_level: float) -> Effect:
     reach = stats.t.isf((1 - conf_level) / 2, df) * error
     p_value = 2 * stats.t.sf(abs(estimate) / error, df) if error > 0 else np.nan
@@ -221,8 +248,12 @@ def _told(estimate: float, error: float, df: float, conf_level: float) -> Effect
                   float(estimate - reach), float(estimate + reach))  # fmt: skip
 
 
-def jackknifed(panel: Panel, conf_level: float, moments: Codes | None = None) -> list[Effect]:
+def jackknifed(
+    panel: Panel, conf_level: float, moments: Codes | None = None, weights: Array | None = None
+) -> list[Effect]:
     """Give the effect, or those of an event study at some moments, errors from leaving out each unit in turn.
+
+    With `weights`, shape (k, moments), sums of the effects of the event study.
 
     For starts at which one unit alone began: its own effect takes up all it shows, so that CR2 has no error for it. t
     with G - 1 degrees of freedom; NaN where all rests on one unit. With 3 units that began one by one and 5 others,
@@ -232,9 +263,11 @@ def jackknifed(panel: Panel, conf_level: float, moments: Codes | None = None) ->
     ----------
     MacKinnon, Nielsen & Webb (2023), J. Applied Econometrics 38, 671-694 (CV3).
     """
-    whole = _estimates(panel, moments)
     n_units = len(panel.starts)
-    without = np.array([_estimates(only_units(panel, np.arange(n_units) != g), moments) for g in range(n_units)])
+    some = [_estimates(only_units(panel, np.arange(n_units) != g), moments) for g in range(n_units)]
+    whole, without = _estimates(panel, moments), np.array(some)
+    if weights is not None:
+        whole, without = weights @ whole, without @ weights.T
     errors = np.sqrt((n_units - 1) / n_units * ((without - whole) ** 2).sum(axis=0))
     return [_told(one, error, n_units - 1, conf_level) for one, error in zip(whole, errors, strict=True)]
 
@@ -253,7 +286,7 @@ def _estimates(panel: Panel, moments: Codes | None) -> Array:
 
 
 def placebo_effects(panel: Panel, starts: Codes) -> Array:
-    """Estimate the effect as if other units had been in the pilot.
+    """Estimate what the pilot shows as if other units had been in it, by its error where that can be had.
 
     Parameters
     ----------
@@ -265,16 +298,22 @@ def placebo_effects(panel: Panel, starts: Codes) -> Array:
     Returns
     -------
     array, shape (m,)
-        With one start the coefficient of a two-way fixed effects model; with several the mean gap between what the
-        cells in the pilot show and what unit and wave effects of the others let expect (Borusyak, Jaravel & Spiess
-        2024, Review of Economic Studies 91, 3253-3285).
+        With one start and several units in the pilot the coefficient of a two-way fixed effects model by its jackknife
+        error, unit and wave effects taken as known: noisy and small units in the pilot then show less by chance. With
+        one unit, which has no error, the coefficient itself. With several starts the mean gap between what the cells in
+        the pilot show and what unit and wave effects of the others let expect (Borusyak, Jaravel & Spiess 2024, Review
+        of Economic Studies 91, 3253-3285), without error.
+
+    References
+    ----------
+    MacKinnon & Webb (2020), J. Econometrics 218, 435-450. Agrees with plain R (tests/reference/pilots.R).
     """
     step = max(1, BLOCK // panel.sizes.size)
-    effect = _coefficients if len(panel.cohorts) == 1 else _imputed
+    effect = _statistics if len(panel.cohorts) == 1 else _imputed
     return np.concatenate([effect(panel, starts[i : i + step]) for i in range(0, len(starts), step)])
 
 
-def _coefficients(panel: Panel, starts: Codes) -> Array:
+def _statistics(panel: Panel, starts: Codes) -> Array:
     some = panel.sizes > 0
     n_waves = panel.sizes.shape[1]
     waves = np.broadcast_to(np.eye(n_waves)[:, 1:], (*panel.sizes.shape, n_waves - 1))
@@ -282,10 +321,18 @@ def _coefficients(panel: Panel, starts: Codes) -> Array:
     treated = (np.arange(n_waves) >= starts[:, :, None]).astype(float)
     d = _centered(panel, np.moveaxis(treated, 0, 2))[some]
     y = _centered(panel, panel.means[..., None])[some][:, 0]
-    left = d - basis @ (basis.T @ d)
+    left, y = d - basis @ (basis.T @ d), y - basis @ (basis.T @ y)
     size = (left**2).sum(axis=0)
     known = size > NOTHING * (d**2).sum(axis=0)
-    return np.divide(left.T @ y, size, out=np.full(len(starts), np.nan), where=known)
+    effects = np.divide(left.T @ y, size, out=np.full(len(starts), np.nan), where=known)
+    if panel.piloted.sum() == 1:
+        return effects
+    of_unit = (np.nonzero(some)[0] == np.arange(len(panel.starts))[:, None]).astype(float)
+    own, total = of_unit @ left**2, np.where(known, size, np.nan)
+    pull = of_unit @ (left * (y[:, None] - left * effects))
+    apart = total - own
+    parts = np.divide(pull, apart, out=np.full_like(pull, np.nan), where=apart > NOTHING * total)
+    return effects / np.sqrt((parts**2).sum(axis=0))
 
 
 def _imputed(panel: Panel, starts: Codes) -> Array:

@@ -108,13 +108,14 @@ def path_effects(
     n_controls : int
         Columns that are in all equations.
     rho : array, shape (r,), optional
-        With one mediator: also give the `confounded_effect` at each, and the `critical_correlation`.
+        With mediators side by side: of each in turn also give the `confounded_effect` at each, and the
+        `critical_correlation`.
 
     Returns
     -------
     callable
-        From counts, shape (b, n), to estimates, shape (b, q) or (b, q + r + 1); NaN in resamples that do not tell the
-        paths apart.
+        From counts, shape (b, n), to estimates, shape (b, q) or (b, q + mediators · (r + 1)); NaN in resamples that do
+        not tell the paths apart.
     """
     scaled, spread = _standardized(columns)
     moments = moment_matrices(np.column_stack([np.ones(len(scaled)), scaled]))
@@ -208,15 +209,17 @@ def slopes(products: Array, outcome: int, predictors: Sequence[int]) -> Array:
     return found
 
 
-def confounded_effect(products: Array, rho: Array) -> Array:
+def confounded_effect(products: Array, rho: Array, via: int = 0) -> Array:
     """Indirect effect by way of one mediator if an unmeasured confounder made the errors correlate by rho.
 
     Parameters
     ----------
-    products : array, shape (b, 3, 3)
-        Of outcome, driver and mediator, the controls taken out.
+    products : array, shape (b, k, k)
+        Of outcome, driver and mediators side by side, the controls taken out.
     rho : array, shape (r,)
-        Correlations of the errors of mediator and outcome.
+        Correlations of the errors of mediator and outcome, what goes with the other mediators taken out of both.
+    via : int
+        Which mediator. The confounder is taken to have nothing to do with the others, given the driver and controls.
 
     Returns
     -------
@@ -225,22 +228,32 @@ def confounded_effect(products: Array, rho: Array) -> Array:
     References
     ----------
     Imai, Keele & Yamamoto (2010), Statistical Science 25, 51-71, theorem 4. Zero where rho is the partial correlation
-    of mediator and outcome, as R `mediation::medsens` finds by search.
+    of mediator and outcome, as R `mediation::medsens` finds by search. Several mediators: Imai & Yamamoto (2013),
+    Political Analysis 21, 141-171, section 3, whose assumption is that none of them acts on another.
     """
-    first = slopes(products, 2, [1])[:, 0]
-    total = slopes(products, 0, [1])[:, 0]
-    spread_outcome = products[:, 0, 0] - total**2 * products[:, 1, 1]
-    spread_mediator = products[:, 2, 2] - first**2 * products[:, 1, 1]
-    observed = critical_correlation(products)[:, None]
-    left = observed - rho * np.sqrt((1 - observed**2) / (1 - rho**2))
+    first = slopes(products, 2 + via, [1])[:, 0]
+    spread_outcome, spread_mediator, observed = _left(products, via)
+    left = observed[:, None] - rho * np.sqrt((1 - observed[:, None] ** 2) / (1 - rho**2))
     return (first * np.sqrt(spread_outcome / spread_mediator))[:, None] * left
 
 
-def critical_correlation(products: Array) -> Array:
-    """Correlation of mediator and outcome given the driver and the controls, shape (b,)."""
-    driver = products[:, 1, 1]
-    left = products - products[:, :, 1:2] * products[:, 1:2, :] / driver[:, None, None]
-    return left[:, 0, 2] / np.sqrt(left[:, 0, 0] * left[:, 2, 2])
+def critical_correlation(products: Array, via: int = 0) -> Array:
+    """Correlation of mediator and outcome given the driver, the other mediators and the controls, shape (b,)."""
+    return _left(products, via)[2]
+
+
+def _left(products: Array, via: int) -> tuple[Array, Array, Array]:
+    """Squares of outcome and mediator that driver and other mediators leave, and the correlation of what they leave."""
+    place = 2 + via
+    others = [j for j in range(1, products.shape[1]) if j != place]
+    on_outcome, on_mediator = (slopes(products, j, others) for j in (0, place))
+    taken = products[:, others]
+    outcome = products[:, 0, 0] - np.einsum("bk,bk->b", on_outcome, taken[:, :, 0])
+    mediator = products[:, place, place] - np.einsum("bk,bk->b", on_mediator, taken[:, :, place])
+    both = products[:, 0, place] - np.einsum("bk,bk->b", on_outcome, taken[:, :, place])
+    good = (outcome > 0) & (mediator > 0)
+    outcome, mediator = np.where(good, outcome, np.nan), np.where(good, mediator, np.nan)
+    return outcome, mediator, np.clip(both / np.sqrt(outcome * mediator), -1.0, 1.0)
 
 
 def _standardized(columns: Array) -> tuple[Array, Array]:
@@ -262,7 +275,9 @@ def _effects_of(model: PathModel, moments: Array, spread: Array, n_controls: int
     if rho is None:
         return np.column_stack(values)
     unit = spread[place[OUTCOME]] / spread[place[DRIVER]]
-    return np.column_stack([*values, confounded_effect(products, rho) * unit, critical_correlation(products)])
+    for via in range(model.n_mediators):
+        values += [confounded_effect(products, rho, via) * unit, critical_correlation(products, via)]
+    return np.column_stack(values)
 
 
 def _effects(model: PathModel) -> Iterator[Effect]:

@@ -148,25 +148,110 @@ def small_clusters(
     (0.3333, 2.0)
     """
     grams = cluster_grams(basis, groups)
-    if len(grams) < 2:
-        raise DataError("Cluster-robust errors need at least two clusters. Name another column, or leave cluster= out.")
-    values, vectors = np.linalg.eigh(grams)
+    _refuse_one(len(grams))
     if variance is None:
-        sums = np.column_stack([np.bincount(groups, weights=column * residuals) for column in basis.T])
-        left = 1 - values
-        inverse = np.where(left > NOTHING, np.maximum(left, NOTHING) ** -0.5, 0.0)
-        adjust = (vectors * inverse[:, None, :]) @ np.swapaxes(vectors, 1, 2)
-        parts, crossed = np.einsum("gpq,gq->gp", adjust, sums), grams @ adjust
-        own = adjust @ crossed
-    else:
-        adjusted = _adjusted_sums(basis, residuals, groups, variance, values, vectors)
-        parts, own, crossed = (np.array(part) for part in zip(*adjusted, strict=True))
+        return _alike(grams, cluster_sums(basis * residuals[:, None], groups), root)
+    values, vectors = np.linalg.eigh(grams)
+    adjusted = _adjusted_sums(basis, residuals, groups, variance, values, vectors)
+    parts, own, crossed = (np.array(part) for part in zip(*adjusted, strict=True))
     return SmallClusters(contributions=parts @ root.T, own=root @ own @ root.T, shared=crossed @ root.T)
 
 
-def cluster_grams(basis: Array, groups: Codes) -> Array:
-    """Products QᵀQ of the rows of each cluster, shape (G, p, p)."""
-    return np.array([rows.T @ rows for rows in _by_cluster(basis, groups)])
+def likelihood_clusters(sums: Array, information: Array, bread: Array) -> SmallClusters:
+    """Compute CR2 errors of a fit by maximum likelihood: sums of scores take the place of residuals.
+
+    A cluster's sum of scores at the estimates varies less than at the truth, because the cluster had a part in them:
+    by I_g − I_g I⁻¹ I_g instead of I_g, its part of the information I. Sums are multiplied with the symmetric root that
+    gives this back; in a linear model this is CR2.
+
+    Parameters
+    ----------
+    sums : array, shape (G, q)
+        Scores added up by cluster.
+    information : array, shape (G, q, q)
+        Each cluster's part of the information; where a part is no covariance (an observed information can be bent), the
+        nearest that is one is taken.
+    bread : array, shape (q, q) or (k, q)
+        Covariance of the estimates if the model is right; or what turns sums of scores into k estimates.
+
+    Returns
+    -------
+    SmallClusters
+
+    Raises
+    ------
+    DataError
+        If there are fewer than two clusters.
+
+    References
+    ----------
+    Bell & McCaffrey (2002), Survey Methodology 28, 169-181, with the scores of McCullagh & Nelder's weighted linear
+    model; for generalized estimating equations: Mancl & DeRouen (2001), Biometrics 57, 126-134.
+
+    Examples
+    --------
+    >>> sums = np.array([[2.0], [-2.0], [0.0]])
+    >>> found = likelihood_clusters(sums, np.full((3, 1, 1), 2.0), np.array([[1 / 6]]))
+    >>> found.covariance.round(4).item(), found.df().round(4).item()
+    (0.3333, 2.0)
+    """
+    _refuse_one(len(sums))
+    total = information.sum(axis=0)
+    scale = np.sqrt(np.diag(total))
+    sizes, axes = np.linalg.eigh(total / np.outer(scale, scale))
+    whiten = axes / np.sqrt(sizes) / scale[:, None]
+    grams = whiten.T @ information @ whiten
+    return _alike(grams, sums @ whiten, bread @ (scale[:, None] * axes * np.sqrt(sizes)))
+
+
+def side_by_side(one: SmallClusters, two: SmallClusters) -> SmallClusters:
+    """Join the errors of two sets of estimates that the model takes as independent of each other."""
+    return SmallClusters(
+        contributions=np.hstack([one.contributions, two.contributions]),
+        own=_diagonal(one.own, two.own),
+        shared=_diagonal(one.shared, two.shared),
+    )
+
+
+def _diagonal(one: Array, two: Array) -> Array:
+    """Per cluster two matrices as blocks of one."""
+    (_, rows, columns), (_, more_rows, more_columns) = one.shape, two.shape
+    made = np.zeros((len(one), rows + more_rows, columns + more_columns))
+    made[:, :rows, :columns], made[:, rows:, columns:] = one, two
+    return made
+
+
+def _alike(grams: Array, sums: Array, root: Array) -> SmallClusters:
+    """Where all that is asked about a cluster is its p × p part of the whitened information."""
+    values, vectors = np.linalg.eigh(grams)
+    left, part = 1 - np.clip(values, 0.0, 1.0), np.clip(values, 0.0, 1.0)
+    inverse = np.where(left > NOTHING, np.maximum(left, NOTHING) ** -0.5, 0.0)
+    turned = np.swapaxes(vectors, 1, 2)
+    adjust, crossed = (vectors * inverse[:, None, :]) @ turned, (vectors * (part * inverse)[:, None, :]) @ turned
+    own = (vectors * (part * inverse**2)[:, None, :]) @ turned
+    return SmallClusters(
+        contributions=np.einsum("gpq,gq->gp", adjust, sums) @ root.T,
+        own=root @ own @ root.T,
+        shared=crossed @ root.T,
+    )
+
+
+def _refuse_one(count: int) -> None:
+    if count < 2:
+        raise DataError("Cluster-robust errors need at least two clusters. Name another column, or leave cluster= out.")
+
+
+def cluster_sums(values: Array, groups: Codes) -> Array:
+    """Columns added up by cluster, shape (G, p)."""
+    return np.column_stack([np.bincount(groups, weights=column) for column in values.T])
+
+
+def cluster_grams(basis: Array, groups: Codes, weights: Array | None = None) -> Array:
+    """Products QᵀQ of the rows of each cluster, each row counting by its weight, shape (G, p, p)."""
+    if weights is None:
+        return np.array([rows.T @ rows for rows in _by_cluster(basis, groups)])
+    both = zip(_by_cluster(basis, groups), _by_cluster(weights, groups), strict=True)
+    return np.array([rows.T @ (rows * own[:, None]) for rows, own in both])
 
 
 def resting_on_one(basis: Array, root: Array, groups: Codes) -> NDArray[np.bool_]:

@@ -13,17 +13,25 @@ from numpy.typing import NDArray
 
 from smstudy.display import apa, figures
 from smstudy.display.prose import join_words
-from smstudy.errors import DataError, DisclosureError, StudyError, did_you_mean
+from smstudy.errors import ColumnError, DataError, DisclosureError, StudyError, did_you_mean
 from smstudy.inference.regression.covariance import Kind, summed_covariance
 from smstudy.inference.regression.design import INTERCEPT, Design
 from smstudy.inference.regression.effects import Ordered, Unordered
 from smstudy.inference.regression.formula import Factor, Formula, parse_formula
-from smstudy.inference.regression.likelihoods import Likelihood
-from smstudy.inference.regression.multinomial import multinomial_fit
-from smstudy.inference.regression.ordinal import CURVES, Link, Proportionality, ordinal_fit, proportionality
+from smstudy.inference.regression.likelihoods import Likelihood, null_log_likelihood, pseudo_r_squared
+from smstudy.inference.regression.multinomial import multinomial_clusters, multinomial_fit
+from smstudy.inference.regression.ordinal import (
+    CURVES,
+    Link,
+    Proportionality,
+    ordinal_clusters,
+    ordinal_fit,
+    proportionality,
+)
 from smstudy.inference.threads import one_thread
 from smstudy.models.regressions.likelihood_models import (
     CERTAIN,
+    SCORED,
     LikelihoodModel,
     Request,
     Tests,
@@ -36,10 +44,12 @@ from smstudy.models.regressions.likelihood_models import (
     joint_test,
     labels_of_terms,
     note_of,
+    ratios,
     read_request,
     refuse_described,
     refuse_few,
     sampled_covariance,
+    sized,
     spread_of,
     summary_of,
     tabled,
@@ -108,13 +118,16 @@ def ordinal(
     data : Survey or DataFrame
         One row per respondent; rows with a missing answer in a column needed are left out and counted.
     link : {"logit", "probit"}
-    covariance : {"classical", "HC0", "HC1", "CR0", "CR1"}, optional
-        Left out: classical, CR1 where `cluster` is named, linearization with weights.
+    covariance : {"classical", "HC0", "HC1", "CR0", "CR1", "CR2"}, optional
+        Left out: classical; where `cluster` is named, CR2 below 40 clusters and CR1 from there on; linearization with
+        weights. CR2 is made of scores and expected information and has Satterthwaite's degrees of freedom, each
+        coefficient its own; CR0 and CR1 have G − 1.
     cluster : str, optional
-        Column of the groups within which respondents resemble each other; tests then use t with G − 1 degrees of
-        freedom. With weights: groups that were sampled as a whole.
+        Column of the groups within which respondents resemble each other. With weights: groups that were sampled as a
+        whole.
     weights, strata, population : optional
-        How respondents were sampled; see `weighted_means`.
+        How respondents were sampled; see `weighted_means`. Tests use t with clusters less strata less drivers' columns
+        degrees of freedom.
     conf_level : float
         Level of the intervals.
     min_n : int, optional
@@ -156,12 +169,13 @@ def ordinal(
         raise StudyError(f'link = "{link}" is not known. {did_you_mean(str(link), get_args(Link))}')
     request = read_request(
         data, covariance=covariance, cluster=cluster, conf_level=conf_level, min_n=min_n, weights=weights,
-        strata=strata, population=population,
+        strata=strata, population=population, kinds=SCORED,
     )  # fmt: skip
     parsed = parse_formula(formula)
     _need_drivers(parsed)
     answers = ordered_answers(data, parsed.outcome)
     design = built(parsed, request, answers.codes)
+    request = sized(request, design)
     y, given = _answered(answers, design, request)
     refuse_few(len(y), design.x.shape[1] + len(given) - 2)
     with one_thread():
@@ -170,7 +184,10 @@ def ordinal(
         )
         refuse_described(design, request.policy)
         columns = [*range(1, design.x.shape[1]), *(0 for _ in given[1:])]
-        tests = assessed(fit, request, [(design, columns)])
+        tests = assessed(
+            fit, request, [(design, columns)],
+            clusters_of=lambda groups: ordinal_clusters(fit, design.x[:, 1:], y, groups),
+        )  # fmt: skip
         return _ordinal_result(_Model(parsed, request, design, answers.words, given, y, fit, tests))
 
 
@@ -225,12 +242,13 @@ def multinomial(
     """
     request = read_request(
         data, covariance=covariance, cluster=cluster, conf_level=conf_level, min_n=min_n, weights=weights,
-        strata=strata, population=population,
+        strata=strata, population=population, kinds=SCORED,
     )  # fmt: skip
     parsed = parse_formula(formula)
     _need_drivers(parsed)
     answers = _referenced(unordered_answers(data, parsed.outcome), parsed.outcome.column, reference)
     design = built(parsed, request, answers.codes, by_answer=True)
+    request = sized(request, design)
     y, given = _answered(answers, design, request)
     if reference is not None and given[0] != reference:
         raise DataError(f'Nobody with all answers needed chose "{reference}". Name another reference=.')
@@ -239,7 +257,10 @@ def multinomial(
     with one_thread():
         fit = multinomial_fit(design.x, y, names=design.names, weights=weights_of(request, design.used))
         refuse_described(design, request.policy)
-        tests = assessed(fit, request, [(design, list(range(p)) * r)])
+        tests = assessed(
+            fit, request, [(design, list(range(p)) * r)],
+            clusters_of=lambda groups: multinomial_clusters(fit, design.x, groups),
+        )  # fmt: skip
         return _multinomial_result(_Model(parsed, request, design, answers.words, given, y, fit, tests))
 
 
@@ -318,7 +339,7 @@ def _outcome_column(data: Data, outcome: Factor) -> pd.Series:
         raise DataError(f"The data must be a Survey or a DataFrame, not {type(frame).__name__}.")
     if outcome.column not in frame:
         hint = did_you_mean(outcome.column, map(str, frame.columns))
-        raise DataError(f'There is no column "{outcome.column}". {hint}')
+        raise ColumnError(f'There is no column "{outcome.column}". {hint}')
     column = pool_hidden(data, [outcome.column])[outcome.column]
     if isinstance(column, pd.DataFrame):
         raise DataError(f'Two columns are called "{outcome.column}". Rename one of them.')
@@ -427,7 +448,7 @@ def _ordinal_table(model: _Model, thresholds: list[str], parallel: Mapping[str, 
     latent = spread_of((design.x[:, 1:] @ fit.coefficients)[:, None], fit.weights) ** 2 + CURVES[fit.link].variance
     columns = {"term": [*design.names[1:], *thresholds], "estimate": fit.parameters}
     if fit.link == "logit":
-        columns["odds_ratio"] = np.append(np.exp(fit.coefficients), none)
+        columns["odds_ratio"] = np.append(ratios(fit.coefficients), none)
     columns |= told(fit.parameters, model.tests, model.request.conf_level)
     columns["std_estimate"] = np.append(fit.coefficients * spread / np.sqrt(latent), none)
     chances = [parallel[term].p_value if term in parallel else np.nan for term in design.terms[1:]]
@@ -436,12 +457,12 @@ def _ordinal_table(model: _Model, thresholds: list[str], parallel: Mapping[str, 
 
 
 def _ordinal_reading(row: Mapping[str, object], link: Link) -> str:
-    return in_words(row, HIGHER, _times(row["odds_ratio"]) if link == "logit" else "")
+    return in_words(row, HIGHER, _times(row["estimate"]) if link == "logit" else "")
 
 
-def _times(ratio: float) -> str:
+def _times(estimate: float) -> str:
     """By what factor the odds of what is named are larger."""
-    return f": odds {apa.number(max(ratio, 1 / ratio))} times as large"
+    return f": odds {apa.number(ratios(abs(estimate)))} times as large"
 
 
 def _parallel(model: _Model) -> dict[str, Proportionality]:
@@ -452,9 +473,11 @@ def _parallel(model: _Model) -> dict[str, Proportionality]:
     if model.fit.n_thresholds < 2 or not terms:
         return {}
     together = [sum(columns, [])] if len(terms) > 1 else []
+    few = tests.clusters is not None
     found = proportionality(
-        model.fit, design.x[:, 1:], model.y, [*columns, *together], covariance_of=_robust(model), df_errors=tests.df
-    )
+        model.fit, design.x[:, 1:], model.y, [*columns, *together], covariance_of=None if few else _robust(model),
+        df_errors=np.inf if few else tests.df, groups=groups_of(model.request, design) if few else None,
+    )  # fmt: skip
     return dict(zip([*terms, ""], [*found, found[-1]][: len(terms) + 1], strict=True))
 
 
@@ -462,23 +485,26 @@ def _robust(model: _Model) -> Callable[[Array], Array] | None:
     """How contributions become the covariance that was asked for; None for the classical one."""
     request, design = model.request, model.design
     if request.sampled:
-        return lambda parts: sampled_covariance(parts, request, design.used)[0]
+        return lambda parts: sampled_covariance(parts, request, design.used)
     if request.kind == "classical":
         return None
     return lambda parts: summed_covariance(parts, request.kind, groups_of(request, design))
 
 
 def _ordinal_summary(model: _Model, parallel: Mapping[str, Proportionality]) -> dict[str, int | float | str]:
-    fit, null = model.fit, _null(model)
+    fit, null = model.fit, null_log_likelihood(model.y, model.fit.weights)
     drivers = np.arange(len(fit.parameters)) < len(fit.coefficients)
-    more = {**joint_test(fit, model.tests, model.request, drivers, null), **_explained(model, null)}
+    more = {
+        **joint_test(fit, model.tests, model.request, drivers, null),
+        **pseudo_r_squared(fit.log_likelihood, model.y, fit.weights),
+    }
     if "" in parallel and np.isfinite(parallel[""].p_value):
         more["p_proportional"] = parallel[""].p_value
     return summary_of(fit, model.design, model.tests, model.request, more)
 
 
 def _ordinal_findings(model: _Model, parallel: Mapping[str, Proportionality]) -> Iterator[Finding]:
-    yield from common_findings(model.fit, model.design, model.tests)
+    yield from common_findings(model.fit, model.design, model.tests, model.request)
     yield from _empty_findings(model)
     labels = labels_of(model.request.data)
     apart = [labels.get(term, term) for term, test in parallel.items() if term and test.p_value < CERTAIN]
@@ -508,7 +534,7 @@ def _multinomial_result(model: _Model) -> MultinomialRegression:
     return MultinomialRegression(
         title=f"What goes with {labels.get(outcome, outcome)}",
         note=note_of(CHOICE.format(given[0]), request, model.tests, design, [ALTERNATIVES]),
-        findings=(*common_findings(model.fit, design, model.tests), *_empty_findings(model)),
+        findings=(*common_findings(model.fit, design, model.tests, request), *_empty_findings(model)),
         labels=labels | labels_of_terms(design, labels),
         privacy=request.policy,
         formulas=(model.parsed.text,),
@@ -533,7 +559,7 @@ def _multinomial_table(model: _Model) -> pd.DataFrame:
         "term": fit.names,
         "category": np.repeat(given[1:], p).tolist(),
         "estimate": fit.parameters,
-        "risk_ratio": np.exp(fit.parameters),
+        "risk_ratio": ratios(fit.parameters),
         **told(fit.parameters, model.tests, model.request.conf_level),
         "per_sd": fit.parameters * np.tile(spread, r),
     }
@@ -544,26 +570,15 @@ def _multinomial_reading(row: Mapping[str, object], reference: str) -> str:
     if row["term"] == INTERCEPT:
         return ""
     what = (f'"{row["category"]}" rather than "{reference}"', f'"{reference}" rather than "{row["category"]}"')
-    return in_words(row, what, _times(row["risk_ratio"]))
+    return in_words(row, what, _times(row["estimate"]))
 
 
 def _multinomial_summary(model: _Model) -> dict[str, int | float | str]:
     fit = model.fit
-    null = _null(model)
+    null = null_log_likelihood(model.y, model.fit.weights)
     drivers = np.array(fit.names) != INTERCEPT
-    more = {**joint_test(fit, model.tests, model.request, drivers, null), **_explained(model, null)}
-    return summary_of(fit, model.design, model.tests, model.request, more)
-
-
-def _null(model: _Model) -> float:
-    """The log-likelihood if nobody differed."""
-    shares = np.bincount(model.y, model.fit.weights)
-    return float(shares @ np.log(shares / shares.sum()))
-
-
-def _explained(model: _Model, null: float) -> dict[str, float]:
-    own, n = model.fit.log_likelihood, len(model.y)
-    return {
-        "r2_mcfadden": 1 - own / null,
-        "r2_nagelkerke": float(np.expm1(2 * (null - own) / n) / np.expm1(2 * null / n)),
+    more = {
+        **joint_test(fit, model.tests, model.request, drivers, null),
+        **pseudo_r_squared(fit.log_likelihood, model.y, fit.weights),
     }
+    return summary_of(fit, model.design, model.tests, model.request, more)

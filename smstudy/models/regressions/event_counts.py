@@ -12,12 +12,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from smstudy.display import apa, figures
-from smstudy.errors import DataError, DisclosureError, StudyError, did_you_mean
+from smstudy.errors import ColumnError, DataError, DisclosureError, StudyError, did_you_mean
 from smstudy.inference.regression.counts import (
     DISPERSED,
     INFLATED,
     CountFamily,
     CountFit,
+    count_clusters,
     count_fit,
     excess_zeros,
     overdispersion,
@@ -29,6 +30,7 @@ from smstudy.inference.regression.formula import Formula, parse_formula
 from smstudy.inference.threads import one_thread
 from smstudy.models.regressions.likelihood_models import (
     CERTAIN,
+    SCORED,
     LikelihoodModel,
     Request,
     Tests,
@@ -40,9 +42,11 @@ from smstudy.models.regressions.likelihood_models import (
     joint_test,
     labels_of_terms,
     note_of,
+    ratios,
     read_request,
     refuse_described,
     refuse_few,
+    sized,
     spread_of,
     summary_of,
     tabled,
@@ -95,6 +99,10 @@ def counts(
 ) -> CountRegression:
     """Explain how often something happens, such as the number of posts.
 
+    A coefficient and the constant tell the sum of a level, so levels in which fewer than the threshold have any event
+    are put together. How many have none follows where zeros are inflated only; then levels need enough of these, too,
+    unless nobody is without an event. Of counts that are 0 or 1 only, both are answers.
+
     Parameters
     ----------
     formula : str
@@ -146,12 +154,13 @@ def counts(
         raise StudyError(f'zero= is for zero-inflated families, not "{family}". Leave it out, or name another family.')
     request = read_request(
         data, covariance=covariance, cluster=cluster, conf_level=conf_level, min_n=min_n, weights=weights,
-        strata=strata, population=population,
+        strata=strata, population=population, kinds=SCORED,
     )  # fmt: skip
     parsed, nothing = _parsed(formula, zero, family)
     outcome = _numbers(data, parsed)
     also = [*([exposure] if exposure else []), *(nothing.columns[1:] if nothing else [])]
-    design = built(parsed, request, outcome, also=also)
+    design = built(parsed, request, outcome, also=also, by_event=True, by_answer=family in INFLATED)
+    request = sized(request, design)
     zeros = _zero_design(nothing, design, outcome, request) if nothing else None
     _refuse_rare(design.y, family, request.policy)
     with one_thread():
@@ -203,7 +212,7 @@ def _numbers(data: Data, parsed: Formula) -> pd.Series:
     if not isinstance(frame, pd.DataFrame):
         raise DataError(f"The data must be a Survey or a DataFrame, not {type(frame).__name__}.")
     if name not in frame:
-        raise DataError(f'There is no column "{name}". {did_you_mean(name, map(str, frame.columns))}')
+        raise ColumnError(f'There is no column "{name}". {did_you_mean(name, map(str, frame.columns))}')
     if isinstance(frame[name], pd.DataFrame):
         raise DataError(f'Two columns are called "{name}". Rename one of them.')
     if not pd.api.types.is_numeric_dtype(frame[name].dtype):
@@ -218,7 +227,9 @@ def _numbers(data: Data, parsed: Formula) -> pd.Series:
 
 def _zero_design(nothing: Formula, design: Design, outcome: pd.Series, request: Request) -> Design:
     frame = pool_hidden(request.data, nothing.columns).assign(**{nothing.outcome.column: outcome})
-    return build_design(nothing, frame.loc[design.used], min_level_n=request.policy.min_n)
+    return build_design(
+        nothing, frame.loc[design.used], min_level_n=request.policy.min_n, by_event=True, by_answer=True
+    )
 
 
 def _refuse_rare(y: Array, family: CountFamily, policy: Privacy) -> None:
@@ -249,7 +260,13 @@ def _fitted(asked: _Asked, design: Design, zeros: Design | None) -> CountRegress
     )  # fmt: skip
     for part in (design, *([zeros] if zeros else [])):
         refuse_described(part, asked.request.policy)
-    tests = assessed(fit, asked.request, [(design, range(p)), *([(zeros, range(z))] if zeros else [])])
+    parts = [(design, range(p)), *([(zeros, range(z))] if zeros else [])]
+    tests = assessed(
+        fit, asked.request, parts,
+        clusters_of=lambda groups: count_clusters(
+            fit, design.x, design.y, groups, offset=log_exposure, zero=zeros.x if zeros else None
+        ),
+    )  # fmt: skip
     return _result(_Model(asked, design, zeros, log_exposure, fit, tests))
 
 
@@ -257,13 +274,13 @@ def _table(model: _Model) -> pd.DataFrame:
     fit, design, zeros = model.fit, model.design, model.zeros
     p, q = design.x.shape[1], len(fit.parameters)
     z = zeros.x.shape[1] if zeros else 0
-    place, ratios = np.arange(q), np.exp(fit.parameters)
+    place, factors = np.arange(q), ratios(fit.parameters)
     columns = {"term": fit.names}
     if zeros:
         columns["category"] = np.select([place < p, place < p + z], [RATE, NEVER], "").tolist()
-    columns |= {"estimate": fit.parameters, "rate_ratio": np.where(place < p, ratios, np.nan)}
+    columns |= {"estimate": fit.parameters, "rate_ratio": np.where(place < p, factors, np.nan)}
     if zeros:
-        columns["odds_ratio"] = np.where((place >= p) & (place < p + z), ratios, np.nan)
+        columns["odds_ratio"] = np.where((place >= p) & (place < p + z), factors, np.nan)
     columns |= told(fit.parameters, model.tests, model.asked.request.conf_level)
     spreads = [np.where(part.numeric, spread_of(part.x, fit.weights), np.nan) for part in (design, zeros) if part]
     columns["per_sd"] = fit.parameters * np.concatenate([*spreads, np.full(q - p - z, np.nan)])
@@ -300,16 +317,9 @@ def _summary(model: _Model) -> dict[str, int | float | str]:
 
 def _findings(model: _Model) -> Iterator[Finding]:
     fit, design, family = model.fit, model.design, model.asked.family
-    yield from common_findings(fit, design, model.tests)
+    yield from common_findings(fit, design, model.tests, model.asked.request)
     if family == "poisson":
-        spread = overdispersion(fit, design.y, len(fit.parameters))
-        if spread.p_value < CERTAIN:
-            text = (
-                f"Counts vary {apa.number(spread.found, 1)} times as much as a Poisson model expects (p "
-                f"{_compared(spread.p_value)}): classical errors are too small. "
-                'Use family="negative_binomial", or covariance="HC0".'
-            )
-            yield Finding(name="overdispersion", text=text, severity="serious")
+        yield from _spread_findings(model)
     if family not in INFLATED:
         zeros = excess_zeros(fit, design.x, design.y)
         if zeros.p_value < CERTAIN:
@@ -319,6 +329,27 @@ def _findings(model: _Model) -> Iterator[Finding]:
                 f'{_compared(zeros.p_value)}): compare with family="{other}".'
             )
             yield Finding(name="excess_zeros", text=text)
+
+
+def _spread_findings(model: _Model) -> Iterator[Finding]:
+    """Counts that vary more or less than a Poisson model expects."""
+    spread = overdispersion(model.fit, model.design.y, len(model.fit.parameters))
+    if spread.p_value >= CERTAIN:
+        return
+    if spread.statistic > 0:
+        text = (
+            f"Counts vary {apa.number(spread.found, 1)} times as much as a Poisson model expects (p "
+            f"{_compared(spread.p_value)}): classical errors are too small. "
+            'Use family="negative_binomial", or covariance="HC0".'
+        )
+        yield Finding(name="overdispersion", text=text, severity="serious")
+    elif model.asked.request.kind == "classical" and not model.asked.request.sampled:
+        other = ' The outcome is 0 or 1: use regress(family="logit").' if model.design.y.max() <= 1 else ""
+        text = (
+            f"Counts vary {apa.number(spread.found)} times as much as a Poisson model expects (p "
+            f'{_compared(spread.p_value)}): classical errors are too large. Use covariance="HC0".{other}'
+        )
+        yield Finding(name="underdispersion", text=text)
 
 
 def _compared(p: float) -> str:

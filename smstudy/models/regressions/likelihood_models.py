@@ -11,16 +11,17 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from smstudy.display import rules
+from smstudy.display import rules, tables
 from smstudy.display.prose import join_words
-from smstudy.errors import DataError, DisclosureError, StudyError
-from smstudy.inference.linearization import linearized_covariance
+from smstudy.errors import DataError, DisclosureError, EstimationError, StudyError
+from smstudy.inference.linearization import Sampling, degrees_of_freedom, linearized_covariance
 from smstudy.inference.regression.covariance import (
     ENOUGH_CLUSTERS,
     FEWEST_CLUSTERS,
     NAMES,
     Kind,
     check_kind,
+    clustered_kind,
     summed_covariance,
 )
 from smstudy.inference.regression.design import INTERCEPT, POOLED, Design, build_design
@@ -28,7 +29,8 @@ from smstudy.inference.regression.diagnostics import describes_too_few
 from smstudy.inference.regression.effects import Family
 from smstudy.inference.regression.formula import Formula
 from smstudy.inference.regression.likelihoods import Likelihood, leverages
-from smstudy.inference.regression.small_clusters import resting_on_one
+from smstudy.inference.regression.small_clusters import SmallClusters, resting_on_one
+from smstudy.models.regressions.regression_findings import first_names, overlap_findings, weight_findings
 from smstudy.models.samplings import Population, errors_in_words, refuse_telling, sampling_of
 from smstudy.privacy import Privacy
 from smstudy.result import Finding, Poolable
@@ -39,10 +41,13 @@ from smstudy.survey.weights import Weights
 Array = NDArray[np.float64]
 Codes = NDArray[np.intp]
 CONTRIBUTED: tuple[Kind, ...] = ("classical", "HC0", "HC1", "CR0", "CR1")
+SCORED: tuple[Kind, ...] = (*CONTRIBUTED, "CR2")
 ENOUGH_RESPONDENTS = 30
 ENOUGH_PER_PARAMETER = 10
 MANY_DROPPED = 0.10
 STRONG = 1.0
+STRONG_LEVERAGE = 0.5
+ENOUGH_DF = 4
 CERTAIN = 0.05
 
 
@@ -114,9 +119,10 @@ class LikelihoodModel:
         )
 
     def layout(self, shown: pd.DataFrame) -> pd.DataFrame:
-        """Leave out controls, degrees of freedom and columns without a value."""
-        columns = [name for name in shown if name != "df" and shown[name].notna().any()]
-        return shown.loc[~shown["term"].isin(self.controls), columns]
+        """Leave out controls, columns without a value, and degrees of freedom that the note tells."""
+        told_by_note = ("df",) if shown["df"].nunique() < 2 else ()
+        columns = [name for name in shown if name not in told_by_note and shown[name].notna().any()]
+        return tables.ratios_with_intervals(shown.loc[~shown["term"].isin(self.controls), columns])
 
     def drawn(self) -> pd.DataFrame:
         """The drivers, each with the category it is about."""
@@ -137,7 +143,7 @@ def named_by_category(rows: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataF
 
 
 class Request(NamedTuple):
-    """What every such model is asked for, checked."""
+    """What every such model is asked for, checked; `reason` says why these errors where nobody asked for them."""
 
     data: Data
     kind: Kind
@@ -147,6 +153,8 @@ class Request(NamedTuple):
     population: Population
     conf_level: float
     policy: Privacy
+    by_number: bool = False
+    reason: str = ""
 
     @property
     def sampled(self) -> bool:
@@ -178,8 +186,9 @@ def read_request(
     weights: Weights | str | None = None,
     strata: str | None = None,
     population: Population = None,
+    kinds: Sequence[Kind] = CONTRIBUTED,
 ) -> Request:
-    """Check the options all these models have.
+    """Check the options all these models have; where CR2 is among the kinds, `sized` may choose it.
 
     Raises
     ------
@@ -196,11 +205,25 @@ def read_request(
             )
         return Request(data, "classical", cluster, weights, strata, population, conf_level, policy)
     kind = check_kind(covariance or ("CR1" if cluster else "classical"), clustered=bool(cluster))
-    if kind not in CONTRIBUTED:
-        raise StudyError(
-            f'covariance = "{kind}" is for linear and logit models. Here use one of {join_words(CONTRIBUTED)}.'
-        )
-    return Request(data, kind, cluster, None, None, None, conf_level, policy)
+    if kind not in kinds:
+        raise StudyError(f'covariance = "{kind}" is for linear and logit models. Here use one of {join_words(kinds)}.')
+    by_number = bool(cluster) and covariance is None and "CR2" in kinds
+    return Request(data, kind, cluster, None, None, None, conf_level, policy, by_number)
+
+
+def sized(request: Request, design: Design) -> Request:
+    """Choose errors by the number of clusters where nobody asked for any.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than 6 clusters.
+    """
+    if not request.by_number:
+        return request
+    kind = clustered_kind(int(groups_of(request, design).max()) + 1)
+    count = f"fewer than {ENOUGH_CLUSTERS} clusters" if kind == "CR2" else f"{ENOUGH_CLUSTERS} clusters or more"
+    return request._replace(kind=kind, reason=f"{kind} because there are {count}")
 
 
 def respondents(rows: pd.Index, used: NDArray[np.bool_]) -> pd.Index:
@@ -214,9 +237,15 @@ def respondents(rows: pd.Index, used: NDArray[np.bool_]) -> pd.Index:
 
 
 def built(
-    parsed: Formula, request: Request, outcome: pd.Series, *, also: Sequence[str] = (), by_answer: bool = False
+    parsed: Formula,
+    request: Request,
+    outcome: pd.Series,
+    *,
+    also: Sequence[str] = (),
+    by_answer: bool = False,
+    by_event: bool = False,
 ) -> Design:
-    """Build the design of a model whose outcome is already numbers; `by_answer` as in `build_design`.
+    """Build the design of a model whose outcome is already numbers; `by_answer` and `by_event` as in `build_design`.
 
     Raises
     ------
@@ -227,8 +256,9 @@ def built(
         raise StudyError(f'The formula "{parsed.text}" leaves the constant out, which this model needs. Remove the 0.')
     frame = pool_hidden(request.data, parsed.columns).assign(**{parsed.outcome.column: outcome})
     design = build_design(
-        parsed, frame, min_level_n=request.policy.min_n, also=[*request.also, *also], by_answer=by_answer
-    )
+        parsed, frame, min_level_n=request.policy.min_n, also=[*request.also, *also], by_answer=by_answer,
+        by_event=by_event,
+    )  # fmt: skip
     refuse_telling(request.weights, list(design.levels))
     return design
 
@@ -255,24 +285,21 @@ def weights_of(request: Request, used: NDArray[np.bool_]) -> Array:
     """Weights of the rows used, 1 on average."""
     if not request.sampled:
         return np.ones(int(used.sum()))
-    sampling = sampling_of(
-        request.data,
-        request.weights,
-        strata=request.strata or "",
-        clusters=request.cluster or "",
-        population=request.population,
-    )
-    own = sampling.weights[used]
+    own = _sampling(request).weights[used]
     return own / own.mean()
 
 
 class Tests(NamedTuple):
-    """Covariance of the parameters and what tests need; `df` is infinite where the normal distribution is used."""
+    """Covariance of the parameters and what tests need; `df` is infinite where the normal distribution is used.
+
+    `clusters` is there with CR2 and tells the degrees of freedom of tests of several parameters.
+    """
 
     covariance: Array
     df: float | Array
     n_groups: int
     unknown: NDArray[np.bool_]
+    clusters: SmallClusters | None = None
 
     @property
     def errors(self) -> Array:
@@ -280,30 +307,40 @@ class Tests(NamedTuple):
         return np.where(self.unknown, np.nan, np.sqrt(np.diag(self.covariance)))
 
 
-def assessed(fit: Likelihood, request: Request, parts: Sequence[tuple[Design, Sequence[int]]]) -> Tests:
+def assessed(
+    fit: Likelihood,
+    request: Request,
+    parts: Sequence[tuple[Design, Sequence[int]]],
+    *,
+    clusters_of: Callable[[Codes], SmallClusters] | None = None,
+) -> Tests:
     """Estimate the covariance as asked for.
 
     `parts` are the designs, each with the column that every one of its parameters belongs to, in the order of the
-    parameters; those that follow belong to none.
+    parameters; those that follow belong to none. `clusters_of` gives the CR2 errors of numbered clusters.
 
     Raises
     ------
     DataError
         If there are fewer than 6 clusters.
+    EstimationError
+        If strata and coefficients leave a survey no degrees of freedom.
     """
     design, none = parts[0][0], np.zeros(len(fit.parameters), dtype=bool)
     if request.sampled:
-        covariance, df = sampled_covariance(fit.contributions, request, design.used)
-        return Tests(covariance, float(df), 0, none)
+        covariance = sampled_covariance(fit.contributions, request, design.used)
+        return Tests(covariance, _sampled_df(request, design, max(part.x.shape[1] for part, _ in parts)), 0, none)
     if request.cluster is None:
         matrix = fit.covariance if request.kind == "classical" else summed_covariance(fit.contributions, request.kind)
         return Tests(matrix, np.inf, 0, none)
     groups = groups_of(request, design)
-    matrix = summed_covariance(fit.contributions, request.kind, groups)
     n_groups = int(groups.max()) + 1
     unknown = np.concatenate([_in_one_cluster(part, groups)[list(columns)] for part, columns in parts])
     none[: len(unknown)] = unknown
-    return Tests(matrix, n_groups - 1.0, n_groups, none)
+    if request.kind == "CR2":
+        clusters = clusters_of(groups)
+        return Tests(clusters.covariance, clusters.df(), n_groups, none, clusters)
+    return Tests(summed_covariance(fit.contributions, request.kind, groups), n_groups - 1.0, n_groups, none)
 
 
 def _in_one_cluster(design: Design, groups: Codes) -> NDArray[np.bool_]:
@@ -313,18 +350,32 @@ def _in_one_cluster(design: Design, groups: Codes) -> NDArray[np.bool_]:
     return resting_on_one(basis, np.linalg.inv(root), groups)
 
 
-def sampled_covariance(contributions: Array, request: Request, used: NDArray[np.bool_]) -> tuple[Array, int]:
+def sampled_covariance(contributions: Array, request: Request, used: NDArray[np.bool_]) -> Array:
     """Taylor-linearized covariance; respondents who are left out stay in the sample and add nothing."""
-    sampling = sampling_of(
+    everybody = np.zeros((len(used), contributions.shape[1]))
+    everybody[used] = contributions
+    return linearized_covariance(everybody, _sampling(request))[0]
+
+
+def _sampled_df(request: Request, design: Design, n_coefficients: int) -> float:
+    """Clusters less strata + 1 less coefficients, as R survey::svyglm and svyolr have it."""
+    df = degrees_of_freedom(_sampling(request), design.used) + 1 - n_coefficients
+    if df < 1:
+        raise EstimationError(
+            f"{n_coefficients} coefficients leave no degrees of freedom: the complete rows have too few clusters for "
+            "so many strata and terms. Name fewer terms, or put strata together."
+        )
+    return float(df)
+
+
+def _sampling(request: Request) -> Sampling:
+    return sampling_of(
         request.data,
         request.weights,
         strata=request.strata or "",
         clusters=request.cluster or "",
         population=request.population,
     )
-    everybody = np.zeros((len(used), contributions.shape[1]))
-    everybody[used] = contributions
-    return linearized_covariance(everybody, sampling)
 
 
 def groups_of(request: Request, design: Design) -> Codes | None:
@@ -392,7 +443,13 @@ def joint_test(
     if request.kind == "classical" and not request.sampled and np.isfinite(null):
         statistic = 2 * (fit.log_likelihood - null)
         return {"statistic": statistic, "df": q, "p_value": float(stats.chi2.sf(statistic, q))}
-    return wald(fit.parameters[drivers], tests.covariance[np.ix_(drivers, drivers)], tests.df)
+    if tests.clusters is None:
+        return wald(fit.parameters[drivers], tests.covariance[np.ix_(drivers, drivers)], tests.df)
+    if q == 0 or not (tests.errors[drivers] > 0).all():
+        return {}
+    statistic, left, p_value = tests.clusters.joint_test(fit.parameters, np.eye(len(drivers))[drivers])
+    found = {"statistic": statistic, "df": q, "df_denominator": left, "p_value": p_value}
+    return {} if np.isnan(p_value) else found
 
 
 def summary_of(
@@ -412,7 +469,7 @@ def summary_of(
     return {**summary, **more, "covariance": request.errors, "conf_level": float(request.conf_level)}
 
 
-def common_findings(fit: Likelihood, design: Design, tests: Tests) -> Iterator[Finding]:
+def common_findings(fit: Likelihood, design: Design, tests: Tests, request: Request | None = None) -> Iterator[Finding]:
     """What must be known of every such model."""
     yield from design.findings
     announced = any(finding.name == "levels_pooled" for finding in design.findings)
@@ -421,12 +478,10 @@ def common_findings(fit: Likelihood, design: Design, tests: Tests) -> Iterator[F
             text = f'Small groups of "{name}" are counted together, so that no coefficient tells about few people.'
             yield Finding(name="levels_pooled", text=text, severity="info")
     yield from _sample_findings(len(design.y), len(fit.parameters), design.n_dropped)
-    if 0 < tests.n_groups < ENOUGH_CLUSTERS:
-        text = (
-            f"There are only {tests.n_groups} clusters; with fewer than {ENOUGH_CLUSTERS} the intervals may still be "
-            "too narrow."
-        )
-        yield Finding(name="few_clusters", text=text)
+    if request is not None and request.weights is not None:
+        yield from weight_findings(_sampling(request).weights)
+    yield from _cluster_findings(fit, tests, set(design.names) - {INTERCEPT})
+    yield from overlap_findings(design, fit.weights)
     if tests.unknown.any():
         text = "Where no standard error is given, none exists: the coefficient rests on a single cluster."
         yield Finding(name="cluster_is_term", text=text)
@@ -434,6 +489,27 @@ def common_findings(fit: Likelihood, design: Design, tests: Tests) -> Iterator[F
     if pull.max() > STRONG:
         text = "At least one respondent alone moves the estimates strongly (Cook's distance above 1)."
         yield Finding(name="influential_respondent", text=text)
+    elif leverages(design.x * np.sqrt(fit.weights)[:, None]).max() > STRONG_LEVERAGE:
+        text = "A coefficient rests on at least one respondent who is far from the others (leverage above 0.5)."
+        yield Finding(name="high_leverage", text=text)
+
+
+def _cluster_findings(fit: Likelihood, tests: Tests, drivers: set[str]) -> Iterator[Finding]:
+    if 0 < tests.n_groups < ENOUGH_CLUSTERS:
+        says = (
+            f"with fewer than {ENOUGH_CLUSTERS} the intervals may still be too narrow."
+            if tests.clusters is None
+            else "errors and tests allow for that, but cannot tell much."
+        )
+        yield Finding(name="few_clusters", text=f"There are only {tests.n_groups} clusters; {says}")
+    few = ~tests.unknown & (tests.df < ENOUGH_DF) & (tests.clusters is not None)
+    weak = [name for name in dict.fromkeys(np.array(fit.names)[few]) if name in drivers]
+    if weak:
+        text = (
+            f"So few clusters tell about {join_words(first_names(weak))} that p is rough (fewer than {ENOUGH_DF} "
+            "degrees of freedom)."
+        )
+        yield Finding(name="few_degrees_of_freedom", text=text)
 
 
 def _sample_findings(n: int, q: int, n_dropped: int) -> Iterator[Finding]:
@@ -450,6 +526,12 @@ def _sample_findings(n: int, q: int, n_dropped: int) -> Iterator[Finding]:
         share = n_dropped / (n + n_dropped)
         text = f"{share:.0%} of the rows were left out because an answer is missing; those who remain may differ."
         yield Finding(name="many_dropped", text=text)
+
+
+def ratios(estimates: Array | float) -> Array | float:
+    """What a logarithm is the logarithm of; infinite, without a warning, where it is too large for a number."""
+    with np.errstate(over="ignore"):
+        return np.exp(estimates)
 
 
 def tabled(columns: Mapping[str, Sequence], reading: Callable[[Mapping[str, object]], str]) -> pd.DataFrame:
@@ -481,8 +563,8 @@ def hidden_controls(design: Design) -> frozenset[str]:
 def note_of(first: str, request: Request, tests: Tests, design: Design, more: Sequence[str] = ()) -> str:
     """How it was computed and what levels are compared with."""
     labels = labels_of(request.data)
-    distribution = "normal distribution" if np.isinf(tests.df) else f"t with {tests.df:.0f} degrees of freedom"
-    parts = [f"{first}, {request.errors} standard errors, {distribution}", *more]
+    parts = [f"{first}, {request.errors} standard errors, {_distribution(tests)}"]
+    parts += [*([request.reason] if request.reason else []), *more]
     if request.conf_level != 0.95:
         parts.append(f"Intervals are {request.conf_level:.0%} intervals")
     compared = [f'{labels.get(name, name)} with "{part.names[part.reference]}"' for name, part in design.levels.items()]
@@ -492,6 +574,17 @@ def note_of(first: str, request: Request, tests: Tests, design: Design, more: Se
         names = [term.removeprefix("C(").removesuffix(")") for term in sorted(design.controls)]
         parts.append(f"Controlled for, not shown: {join_words([labels.get(name, name) for name in names])}")
     return ". ".join(parts) + "."
+
+
+def _distribution(tests: Tests) -> str:
+    """What p and intervals come from."""
+    if tests.clusters is None:
+        return "normal distribution" if np.isinf(tests.df) else f"t with {tests.df:.0f} degrees of freedom"
+    known = tests.df[~tests.unknown & np.isfinite(tests.df)]
+    if not len(known):
+        return "no test"
+    low, high = f"{known.min():.1f}", f"{known.max():.1f}"
+    return f"t with {low if low == high else f'{low} to {high}'} degrees of freedom (Satterthwaite)"
 
 
 def labels_of_terms(design: Design, labels: Mapping[str, str]) -> dict[str, str]:

@@ -19,17 +19,20 @@ from smstudy.inference.regression.effects import Average, average_effect
 from smstudy.inference.threads import one_thread
 from smstudy.models.regressions.likelihood_models import LikelihoodModel, Tests, named_by_category, respondents, told
 from smstudy.models.regressions.rebuilt import UNITS, Model, bases_of, coefficients_of, family_of, kind_of
+from smstudy.models.regressions.regression_fits import weighted_spread
 from smstudy.result import Poolable, Result
 from smstudy.survey.dataset import Data, labels_of
 
 Array = NDArray[np.float64]
 POINTS = 100
+AXIS = "Average difference of the prediction, with interval"
 PER_UNIT = "for one unit more"
 SWITCHED = "for 1 instead of 0"
 SEVERAL = " With {} tests, p is also {}."
 NOTE = (
-    "Average marginal effects, {}: how much the model's prediction changes for a changed driver, all else as it is, "
-    "averaged over the respondents. Errors by the delta method from {} ones of the model."
+    "Average marginal effects, {}: how much the model's prediction differs for a changed driver, all else as it is, "
+    "averaged over the respondents. They compare people, and do not say what a change would bring about. Errors by the "
+    "delta method from {} ones of the model."
 )
 
 
@@ -37,15 +40,18 @@ NOTE = (
 class MarginalEffects(Result):
     """Average marginal effects of a model, one row per driver (or level) and category of the outcome.
 
-    `people` are the rows of the data the model was fitted to.
+    `people` are the rows of the data the model was fitted to; `method` is the note without what only one table has.
     """
 
     rows: pd.DataFrame = field(repr=False)
     summary: Mapping[str, int | float | str]
+    method: str
     matrix: Array = field(repr=False)
     people: pd.Index = field(repr=False)
 
-    picture: ClassVar = staticmethod(partial(figures.estimates, xlabel="Average change of the outcome, with interval"))
+    picture: ClassVar = staticmethod(
+        partial(figures.estimates, xlabel="Average difference of the prediction, with interval")
+    )
 
     def tidy(self) -> pd.DataFrame:
         """One row per driver and category of the outcome."""
@@ -65,7 +71,7 @@ class MarginalEffects(Result):
             df_complete=float(self.summary["df_residual"] if np.isnan(df) else df),
             n=int(self.summary["n"]),
             title=self.title,
-            note=self.note,
+            note=self.method,
         )
 
     def layout(self, shown: pd.DataFrame) -> pd.DataFrame:
@@ -80,7 +86,7 @@ class MarginalEffects(Result):
 def effects(
     fit: Model, data: Data, *, drivers: Sequence[str] | None = None, correction: Correction = "holm"
 ) -> MarginalEffects:
-    """Say how much the outcome changes on average if one driver changes and all else stays as it is.
+    """Say how much a model's prediction differs on average if one driver differs and all else stays as it is.
 
     For every respondent the model's prediction is compared with that for a changed driver; the mean of the differences
     is the effect: in the outcome's own unit in a linear model, as a share for binary and categorical outcomes, in
@@ -160,7 +166,7 @@ def _changes(fit: Model, bases: Sequence[Basis], drivers: Sequence[str]) -> Iter
         levels = next((b.design.levels[name] for b in bases if name in b.design.levels), None)
         if levels is None:
             values = next(basis.numbers[name] for basis in bases if name in basis.numbers)
-            spread = float(np.sqrt(weights @ (values - weights @ values) ** 2))
+            spread = float(weighted_spread(values, weights))
             unit = SWITCHED if np.isin(values, (0.0, 1.0)).all() else PER_UNIT
             effect = average_effect(family, parameters, bases, name, weights)
             yield _Change(name, name, unit, effect, np.nan if unit == SWITCHED else spread)
@@ -202,12 +208,13 @@ def _result(
     if several:
         table.insert(table.columns.get_loc("p_value") + 1, "p_adjusted", CORRECTIONS[correction](table["p_value"]))
     table["reading"] = [
-        _reading(row, change.unit, kind) for row, change in zip(table.to_dict("records"), repeated, strict=True)
+        _reading(row, change.unit, kind, level) for row, change in zip(table.to_dict("records"), repeated, strict=True)
     ]
+    method = NOTE.format(UNITS[kind], summary["covariance"])
     return MarginalEffects(
         title=f"{fit.title}: average effects",
-        note=NOTE.format(UNITS[kind], summary["covariance"])
-        + (SEVERAL.format(len(table), CORRECTED[correction]) if several else ""),
+        method=method,
+        note=method + (SEVERAL.format(len(table), CORRECTED[correction]) if several else ""),
         findings=fit.findings,
         labels=labels | {c.term: _label(c, labels) for c in changes},
         privacy=fit.privacy,
@@ -229,13 +236,15 @@ def _label(change: _Change, labels: Mapping[str, str]) -> str:
     return f"{word}: {level[1:-1]}" if level else word
 
 
-def _reading(row: Mapping[str, object], unit: str, kind: str) -> str:
+def _reading(row: Mapping[str, object], unit: str, kind: str, level: float) -> str:
     """An effect in words, such as '+9 points more likely to be "agree", for one unit more'."""
     low, high, value = row["conf_low"], row["conf_high"], row["estimate"]
     if not np.isfinite([low, high]).all():
         return "cannot tell"
     if low <= 0 <= high:
         return "direction uncertain"
+    if row.get("p_adjusted", 0.0) >= 1 - level:
+        return "direction uncertain after correction"
     if kind == "chance":
         size = apa.change(abs(value) * POINTS, 0)
         points = f"{size} {'point' if size == '1' else 'points'}"

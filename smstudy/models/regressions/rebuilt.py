@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
+from scipy.special import expit, ndtr
 
 from smstudy.errors import DataError, StudyError
 from smstudy.inference.regression.counterfactuals import Basis, basis_of
-from smstudy.inference.regression.design import INTERCEPT, build_design
+from smstudy.inference.regression.design import INTERCEPT, Design, build_design
 from smstudy.inference.regression.effects import Chance, Events, Family, Identity, Unordered
 from smstudy.inference.regression.formula import parse_formula
 from smstudy.models.regressions.likelihood_models import LikelihoodModel
@@ -17,6 +19,7 @@ from smstudy.survey.dataset import Data, frame_of
 from smstudy.survey.disclosure import pool_hidden
 
 Model = Regression | LikelihoodModel
+SAME = 1e-6
 OTHER = "These are not the data the model was fitted to: {}. Give the same survey or table as to the model."
 UNITS = {
     "number": "in units of the outcome",
@@ -49,14 +52,26 @@ def bases_of(fit: Model, data: Data) -> list[Basis]:
         if absent:
             raise DataError(OTHER.format(f'they have no column "{absent[0]}"'))
         frame = pool_hidden(data, parsed.columns).loc[fit.used]
-        answers = 1.0 + pd.factorize(frame[parsed.outcome.column])[0]
+        outcome, events = frame[parsed.outcome.column], isinstance(family_of(fit), Events)
+        answers = outcome.astype(float) if events else 1.0 + pd.factorize(outcome)[0]
         numbered = frame.assign(**{parsed.outcome.column: answers})
-        choice = isinstance(family_of(fit), Unordered)
-        design = build_design(parsed, numbered, min_level_n=fit.privacy.min_n, by_answer=choice)
+        choice = isinstance(family_of(fit), Unordered) or (events and len(fit.formulas) > 1)
+        design = build_design(
+            parsed, numbered, min_level_n=fit.privacy.min_n, by_answer=choice, by_event=events
+        )  # fmt: skip
         if design.n_dropped or not {name for name in design.names if name != INTERCEPT} <= terms:
             raise DataError(OTHER.format("they have other answers"))
+        if isinstance(fit, Regression) and not _same_line(fit, design):
+            raise DataError(OTHER.format("their drivers have other values"))
         bases.append(basis_of(parsed, design, numbered))
     return bases
+
+
+def _same_line(fit: Regression, design: Design) -> bool:
+    """Whether the design gives the fitted values again."""
+    line = design.x @ fit.coefficients["estimate"].to_numpy()
+    fitted = {"linear": line, "logit": expit(line), "probit": ndtr(line)}[fit.family]
+    return bool(np.allclose(fitted, fit.fitted, rtol=SAME, atol=SAME * np.abs(fit.fitted).max()))
 
 
 def family_of(fit: Model) -> Family:

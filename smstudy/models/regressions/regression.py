@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from smstudy.display import apa, figures, rules
+from smstudy.display import apa, figures, tables
 from smstudy.display.prose import join_words, plural
 from smstudy.errors import DataError, DisclosureError, EstimationError, StudyError, did_you_mean
 from smstudy.inference.linearization import Lonely
@@ -28,9 +28,11 @@ from smstudy.inference.regression.design import INTERCEPT, Design, build_design
 from smstudy.inference.regression.diagnostics import describes_too_few, variance_inflation
 from smstudy.inference.regression.formula import parse_formula
 from smstudy.inference.regression.least_squares import least_squares
+from smstudy.inference.regression.likelihoods import pseudo_r_squared
 from smstudy.inference.regression.small_clusters import SmallClusters
 from smstudy.inference.regression.wild_bootstrap import MOST_ENUMERATED, N_DRAWS
 from smstudy.inference.threads import one_thread
+from smstudy.models.regressions.readings import CROSSED, POINT, contexts, size_words
 from smstudy.models.regressions.regression_findings import findings_of
 from smstudy.models.regressions.regression_fits import Errors, Family, Fit, Model, fit_model, infer, weighted_spread
 from smstudy.models.samplings import Population, errors_in_words, refuse_telling, sampling_of
@@ -145,7 +147,7 @@ class Regression(Result):
         columns = [name for name in SHOWN if name in shown and shown[name].notna().any()]
         if shown["df"].nunique() < 2:
             columns = [name for name in columns if name != "df"]
-        return shown.loc[~shown["term"].isin(self.controls), columns]
+        return tables.ratios_with_intervals(shown.loc[~shown["term"].isin(self.controls), columns])
 
     def augment(self, data: Data) -> Rows:
         """Give the data with `.fitted`, `.resid` and `.hat`, missing where a row was left out.
@@ -213,8 +215,9 @@ def regress(
     Parameters
     ----------
     formula : str
-        Such as `"adoption ~ leadership + readiness + C(unit)"`; see `smstudy.inference.regression.formula`. Terms made
-        of `C()` alone are controls: estimated, kept in `tidy()`, but not shown or drawn by default.
+        Such as `"adoption ~ leadership * readiness + C(unit)"`: columns (odd names in backticks) joined by + - * : **
+        and parentheses as in R, `C(x, ref='level')` for categories, and log, log1p, sqrt, square, cube, center and
+        scale of one column. Terms made of `C()` alone are controls: estimated, in `tidy()`, but not shown or drawn.
     data : Survey or DataFrame
         One row per respondent; rows with a missing answer in a column needed are left out and counted.
     family : {"linear", "logit", "probit"}
@@ -245,7 +248,9 @@ def regress(
     Regression
         `estimate` in units of the outcome per unit of the term (log odds in a logit, standard deviations of what stands
         behind the outcome in a probit); `std_estimate` in standard deviations, `per_sd` of the other families per
-        standard deviation of the driver; `vif` with a term of several columns as GVIF^(1/df).
+        standard deviation of the driver, both missing for parts of products and curves; `vif` with a term of several
+        columns as GVIF^(1/df). Levels, and drivers of 0 and 1, are read by their difference in standard deviations of
+        the outcome.
 
     Raises
     ------
@@ -387,18 +392,23 @@ def _tidy(model: Model) -> pd.DataFrame:
     )
     if model.family == "logit":
         table["odds_ratio"] = np.exp(fit.coefficients)
-    per_sd = fit.coefficients * np.where(design.numeric, weighted_spread(design.x, fit.weights), np.nan)
+    about = contexts(model.formula, design)
+    alone = design.numeric & np.array([not words for words in about])
+    per_sd = fit.coefficients * np.where(alone, weighted_spread(design.x, fit.weights), np.nan)
+    sizes = ("",) * len(table)
     if model.family == "linear":
-        table["std_estimate"] = per_sd / weighted_spread(design.y, fit.weights)
+        spread = weighted_spread(design.y, fit.weights)
+        table["std_estimate"] = per_sd / spread
+        sizes = size_words(design, per_sd / spread, fit.coefficients / spread)
     else:
         table["per_sd"] = per_sd
     table["vif"] = variance_inflation(fit.bread, design.terms)
-    table["reading"] = [_reading(row) for row in table.to_dict("records")]
+    table["reading"] = [_reading(*read) for read in zip(table.to_dict("records"), about, sizes, strict=True)]
     return table
 
 
-def _reading(row: Mapping[str, object]) -> str:
-    """A coefficient in words: its size by the rule for standardized ones, its direction where that is clear."""
+def _reading(row: Mapping[str, object], about: str, size: str) -> str:
+    """A coefficient in words: what it is about, its size, and its direction where that is clear."""
     low, high = row["conf_low"], row["conf_high"]
     if row["term"] == INTERCEPT:
         return ""
@@ -406,12 +416,13 @@ def _reading(row: Mapping[str, object]) -> str:
         return "cannot tell"
     if low <= 0 <= high:
         return "direction uncertain"
+    if about:
+        return about
     if "per_sd" in row:
         more = "more likely" if row["estimate"] > 0 else "less likely"
         return f"{more}: odds {apa.number(row['odds_ratio'])} times as large" if "odds_ratio" in row else more
     direction = "positive" if row["estimate"] > 0 else "negative"
-    size = row.get("std_estimate", float("nan"))
-    return direction if np.isnan(size) else f"{rules.STANDARDIZED.read(abs(size))}, {direction}"
+    return f"{size}, {direction}" if size else direction
 
 
 def _summary(model: Model) -> dict[str, int | float | str]:
@@ -430,6 +441,8 @@ def _summary(model: Model) -> dict[str, int | float | str]:
         summary["log_likelihood"] = fit.log_likelihood
         summary["aic"] = -2 * fit.log_likelihood + 2 * parameters
         summary["bic"] = -2 * fit.log_likelihood + float(np.log(n)) * parameters
+        if model.family != "linear" and INTERCEPT in design.names:
+            summary |= pseudo_r_squared(fit.log_likelihood, design.y, fit.weights)
     return {**summary, "covariance": model.how.words, "conf_level": float(model.how.conf_level)}
 
 
@@ -454,7 +467,7 @@ def _result(model: Model, data: Data, policy: Privacy) -> Regression:
     return Regression(
         title=f"What goes with {labels.get(outcome, outcome)}",
         note=_note(model, labels, hidden=bool(hidden)),
-        findings=tuple(findings_of(model, tidy)),
+        findings=tuple(findings_of(model)),
         labels=labels | _labels(design, labels),
         privacy=policy,
         formula=model.formula.text,
@@ -490,6 +503,8 @@ def _note(model: Model, labels: Mapping[str, str], *, hidden: bool) -> str:
         parts.append("Respondents count by their weights")
     if how.conf_level != 0.95:
         parts.append(f"Intervals are {how.conf_level:.0%} intervals")
+    if POINT in contexts(model.formula, design):
+        parts.append(CROSSED)
     if design.event:
         parts.append(f'Modelled is the outcome "{design.event}"')
     compared = [f'{labels.get(name, name)} with "{part.names[part.reference]}"' for name, part in design.levels.items()]

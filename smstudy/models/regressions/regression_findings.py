@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
 from smstudy.display import rules
 from smstudy.display.prose import join_words
 from smstudy.inference.regression.covariance import ENOUGH_CLUSTERS
 from smstudy.inference.regression.design import INTERCEPT, POOLED, Design
-from smstudy.inference.regression.diagnostics import breusch_pagan, cooks_distance
-from smstudy.models.regressions.regression_fits import Errors, Family, Fit, Inference, Model
+from smstudy.inference.regression.diagnostics import breusch_pagan, cooks_distance, overlap
+from smstudy.inference.regression.formula import variable_of
+from smstudy.models.regressions.regression_fits import Family, Fit, Inference, Model
 from smstudy.result import Finding
 from smstudy.survey.weights import extreme_weights
 
+Array = NDArray[np.float64]
 ENOUGH_RESPONDENTS = 30
 ENOUGH_PER_COEFFICIENT = 10
 ENOUGH_DF = 4
@@ -27,15 +29,16 @@ MOST_NAMED = 4
 SAME = 1e-12
 
 
-def findings_of(model: Model, tidy: pd.DataFrame) -> Iterator[Finding]:
+def findings_of(model: Model) -> Iterator[Finding]:
     """Everything worth saying about a fitted model, in the order of its making."""
     yield from model.design.findings
     yield from _pooled_findings(model.design)
     yield from _sample_findings(model.design, model.family)
-    yield from _weight_findings(model.how)
+    if model.how.weighted:
+        yield from weight_findings(model.how.sampling.weights)
     yield from _census_finding(model.fit, model.tests)
-    yield from _cluster_findings(model.design, model.how, model.tests)
-    yield from _overlap_findings(model.design, tidy)
+    yield from _cluster_findings(model)
+    yield from overlap_findings(model.design, model.fit.weights)
     yield from _shape_findings(model)
 
 
@@ -74,11 +77,10 @@ def _pooled_findings(design: Design) -> Iterator[Finding]:
             yield Finding(name="levels_pooled", text=text, severity="info")
 
 
-def _weight_findings(how: Errors) -> Iterator[Finding]:
-    if not how.weighted:
-        return
-    yield from extreme_weights(how.sampling.weights)
-    if np.ptp(how.sampling.weights) <= SAME * how.sampling.weights.max():
+def weight_findings(weights: Array) -> Iterator[Finding]:
+    """Weights of few respondents who speak for many, and weights that change nothing."""
+    yield from extreme_weights(weights)
+    if np.ptp(weights) <= SAME * weights.max():
         text = "All weights are the same: the estimates are those without weights."
         yield Finding(name="equal_weights", text=text, severity="info")
 
@@ -89,7 +91,8 @@ def _census_finding(fit: Fit, tests: Inference) -> Iterator[Finding]:
         yield Finding(name="asked_in_full", text=text, severity="info")
 
 
-def _cluster_findings(design: Design, how: Errors, tests: Inference) -> Iterator[Finding]:
+def _cluster_findings(model: Model) -> Iterator[Finding]:
+    design, how, tests = model.design, model.how, model.tests
     if 0 < tests.n_groups < ENOUGH_CLUSTERS:
         says = (
             "errors and tests allow for that, but cannot tell much."
@@ -101,10 +104,11 @@ def _cluster_findings(design: Design, how: Errors, tests: Inference) -> Iterator
     weak = terms[~tests.unknown & (tests.df < ENOUGH_DF)] if how.kind == "CR2" else []
     if len(weak):
         text = (
-            f"So few clusters tell about {join_words(_first(weak))} that p is rough (fewer than {ENOUGH_DF} degrees of "
-            'freedom). Look at covariance="wild" too.'
+            f"So few clusters tell about {join_words(first_names(weak))} that p is rough (fewer than {ENOUGH_DF} "
+            "degrees of freedom)."
         )
-        yield Finding(name="few_degrees_of_freedom", text=text)
+        also = ' Look at covariance="wild" too.' if model.family == "linear" else ""
+        yield Finding(name="few_degrees_of_freedom", text=text + also)
     if how.kind == "wild" and (np.isnan(tests.conf_low) & ~tests.unknown).any():
         text = f"So few clusters carry no interval of {how.conf_level:.0%} for some terms. Use a lower conf_level."
         yield Finding(name="no_interval", text=text)
@@ -116,17 +120,22 @@ def _cluster_findings(design: Design, how: Errors, tests: Inference) -> Iterator
         )
 
 
-def _first(names: np.ndarray) -> list[str]:
+def first_names(names: Sequence[str]) -> list[str]:
     """At most four names, the constant as a word."""
     words = ["the constant" if name == INTERCEPT else str(name) for name in names]
     return words if len(words) <= MOST_NAMED else [*words[:MOST_NAMED], "others"]
 
 
-def _overlap_findings(design: Design, tidy: pd.DataFrame) -> Iterator[Finding]:
-    inflated = dict(zip(design.terms, tidy["vif"], strict=True))
-    high = [term for term, vif in inflated.items() if vif >= rules.COLLINEARITY.cuts[0]]
+def overlap_findings(design: Design, weights: Array) -> Iterator[Finding]:
+    """Drivers that overlap; that a product overlaps with what it is made of says nothing."""
+    if INTERCEPT not in design.names:
+        return
+    rest = np.array(design.names) != INTERCEPT
+    made_of = [frozenset(variable_of(part) for part, _ in parts) for parts in design.parts]
+    inflated = overlap(design.x[:, rest], weights, [own for own, kept in zip(made_of, rest, strict=True) if kept])
+    high = [variable for variable, vif in inflated.items() if vif >= rules.COLLINEARITY.cuts[0]]
     if high:
-        word = rules.COLLINEARITY.read(max(inflated[term] for term in high))
+        word = rules.COLLINEARITY.read(max(inflated[variable] for variable in high))
         yield Finding(name="collinearity", text=f"The variance inflation of {join_words(high)} is {word}.")
 
 

@@ -154,9 +154,9 @@ def _binary(design: Design, family: Family, weights: Array) -> Fit:
 
 
 def weighted_spread(values: Array, weights: Array) -> Array:
-    """Standard deviations of columns, each row counting by its weight; only their ratios are of use."""
-    share = weights / weights.sum()
-    return np.sqrt(share @ (values - share @ values) ** 2)
+    """Standard deviations of columns, each row counting by its weight; with equal weights those by n − 1."""
+    n, share = len(weights), weights / weights.sum()
+    return np.sqrt(share @ (values - share @ values) ** 2 * n / (n - 1))
 
 
 def infer(design: Design, fit: Fit, family: Family, how: Errors) -> Inference:

@@ -11,10 +11,19 @@ import pytest
 from scipy.stats import norm, t
 
 from smstudy.errors import DataError
+from smstudy.inference.regression.counts import count_clusters, count_fit
 from smstudy.inference.regression.covariance import robust
 from smstudy.inference.regression.least_squares import least_squares
 from smstudy.inference.regression.logistic import logistic
-from smstudy.inference.regression.small_clusters import resting_on_one, small_clusters
+from smstudy.inference.regression.multinomial import multinomial_clusters, multinomial_fit
+from smstudy.inference.regression.ordinal import ordinal_clusters, ordinal_fit, proportionality
+from smstudy.inference.regression.small_clusters import (
+    cluster_grams,
+    cluster_sums,
+    likelihood_clusters,
+    resting_on_one,
+    small_clusters,
+)
 
 FOLDER = Path(__file__).parents[2] / "reference"
 EXPECTED = json.loads((FOLDER / "clusters.json").read_text(encoding="utf-8"))
@@ -209,3 +218,100 @@ def test_intervals_cover_with_eight_unequal_clusters():
         error, df = np.sqrt(found.covariance[1, 1]), found.df()[1]
         hits.append(abs(fit.coefficients[1]) <= error * t.isf(0.025, df))
     assert abs(np.mean(hits) - 0.95) < 3 * np.sqrt(0.95 * 0.05 / 600)  # three Monte-Carlo errors
+
+
+# Fits by maximum likelihood
+
+
+def simulated(rng, n_clusters, size):
+    """Respondents of teams that differ, with a driver of the team that has no part and one of the person."""
+    team = np.repeat(np.arange(n_clusters), size)
+    shift = rng.normal(0, 0.6, n_clusters)[team]
+    x = np.column_stack([np.ones(len(team)), rng.normal(size=n_clusters)[team], rng.normal(size=len(team))])
+    latent = shift + rng.logistic(size=len(team))
+    return {
+        "team": team, "x": x, "ordinal": np.digitize(latent, [-1, 0, 1]),
+        "multinomial": np.digitize(latent, [-0.7, 0.7]),
+        "poisson": rng.poisson(np.exp(0.6 + 0.7 * shift)).astype(float),
+    }  # fmt: skip
+
+
+def fitted(data, kind):
+    """Estimates of the team's driver with its place, and the errors."""
+    x, y, team, names = data["x"], data[kind], data["team"], ["constant", "x", "z"]
+    if kind == "ordinal":
+        fit = ordinal_fit(x[:, 1:], y, names=names[1:])
+        return fit, 0, ordinal_clusters(fit, x[:, 1:], y, team)
+    if kind == "multinomial":
+        fit = multinomial_fit(x, y, names=names)
+        return fit, 4, multinomial_clusters(fit, x, team)
+    fit = count_fit(x, y, names=names, family="poisson")
+    return fit, 1, count_clusters(fit, x, y, team)
+
+
+def test_scores_of_a_linear_model_give_its_cr2():
+    x, groups = design(FEW, "support", "role"), codes(FEW)
+    fit = least_squares(x, FEW["use"].to_numpy(), names=list("abcd"))
+    expected = small_clusters(fit.basis, fit.root, fit.residuals, groups)
+    sums = cluster_sums(x * fit.residuals[:, None], groups)
+    found = likelihood_clusters(sums, cluster_grams(x, groups), fit.bread)
+    np.testing.assert_allclose(found.covariance, expected.covariance, **ROUNDING)
+    np.testing.assert_allclose(found.df(), expected.df(), **ROUNDING)
+
+
+def test_if_the_model_is_right_the_errors_are_the_classical_ones_on_average():
+    fit, _, clusters = fitted(simulated(np.random.default_rng(1), 8, 30), "multinomial")
+    taken = np.einsum("gpq,gpr->qr", clusters.shared, clusters.shared)
+    np.testing.assert_allclose(clusters.own.sum(axis=0) - taken, fit.covariance, rtol=1e-8)  # by another route
+
+
+@pytest.mark.parametrize("kind", ["ordinal", "multinomial"])
+def test_two_answers_are_one_model_with_the_errors_of_its_scores(kind):
+    data = simulated(np.random.default_rng(2), 9, 20)
+    data |= {kind: (data["ordinal"] > 1).astype(int)}
+    fit, _, clusters = fitted(data, kind)
+    plain = logistic(data["x"], data[kind].astype(float), names=list("abc"))
+    weights = plain.fitted * (1 - plain.fitted)
+    sums = cluster_sums(data["x"] * plain.residuals[:, None], data["team"])
+    expected = likelihood_clusters(sums, cluster_grams(data["x"], data["team"], weights), plain.bread)
+    same = np.array([1, 2, 0] if kind == "ordinal" else [0, 1, 2])  # the threshold, turned round, is the constant
+    np.testing.assert_allclose(np.diag(clusters.covariance), np.diag(expected.covariance)[same], rtol=1e-6)  # iterated
+    np.testing.assert_allclose(clusters.df(), expected.df()[same], rtol=1e-6)  # as above
+
+
+def test_equal_rates_make_scores_and_working_model_one():
+    rng, team = np.random.default_rng(3), np.repeat(np.arange(7), [5, 9, 12, 8, 30, 6, 11])
+    y, x = rng.poisson(3, len(team)).astype(float), np.ones((len(team), 1))
+    fit = count_fit(x, y, names=["constant"], family="poisson")
+    working = count_clusters(fit, x, y, team)
+    scored = likelihood_clusters(cluster_sums(fit.scores, team), cluster_grams(x, team, fit.rate), fit.covariance)
+    np.testing.assert_allclose(scored.covariance, working.covariance, rtol=1e-8)  # an integral rule against a root
+    np.testing.assert_allclose(scored.df(), working.df(), rtol=1e-8)  # as above
+
+
+@pytest.mark.parametrize("n_clusters", [6, 8, 12])
+def test_tests_hold_their_level_with_few_clusters(n_clusters):
+    rng, rounds, rejected = np.random.default_rng(4), 100, {"ordinal": 0, "multinomial": 0, "poisson": 0}
+    for _ in range(rounds):
+        data = simulated(rng, n_clusters, rng.integers(8, 30, n_clusters))
+        for kind in rejected:
+            fit, place, clusters = fitted(data, kind)
+            error = np.sqrt(clusters.covariance[place, place])
+            p = 2 * t.sf(abs(fit.parameters[place]) / error, clusters.df()[place])
+            rejected[kind] += (p < 0.05) / rounds
+    assert max(rejected.values()) <= 0.05 + 3 * 0.022  # three simulation errors
+
+
+def test_the_test_of_proportional_odds_holds_its_level_with_few_clusters():
+    rng, rounds, rejected = np.random.default_rng(5), 100, 0
+    for _ in range(rounds):
+        data = simulated(rng, 10, rng.integers(15, 40, 10))
+        x, y = data["x"][:, 1:], data["ordinal"]
+        test = proportionality(ordinal_fit(x, y, names=["x", "z"]), x, y, [[0], [1]], groups=data["team"])
+        rejected += np.array([one.p_value < 0.05 for one in test]).mean() / rounds
+    assert rejected <= 0.05 + 3 * 0.022  # as above
+
+
+def test_one_cluster_of_scores_is_refused():
+    with pytest.raises(DataError, match="at least two"):
+        likelihood_clusters(np.ones((1, 1)), np.ones((1, 1, 1)), np.ones((1, 1)))

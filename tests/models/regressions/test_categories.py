@@ -248,7 +248,7 @@ def test_the_note_says_what_a_multinomial_supposes():
     (ordinal, {"readiness": PEOPLE["leadership"] * 2}, EstimationError, "determined by"),
     (multinomial, {"readiness": PEOPLE["leadership"] * 2}, EstimationError, "determined by"),
     (ordinal, {"leadership": PEOPLE["agree"] + PEOPLE["tenure"] / 100}, EstimationError, "leadership.* tells"),
-    (ordinal, {"trained": (PEOPLE["agree"] == 5) * 1}, EstimationError, "trained.* tells"),
+    (ordinal, {"trained": (PEOPLE["agree"] == 5) * 1}, DisclosureError, "trained.* same outcome"),
     (multinomial, {"trained": (PEOPLE["tool"] == "wiki") * 1}, DisclosureError, "trained.* with one of the answers"),
     (ordinal, {"leadership": "high"}, DataError, "one level"),
 ])  # fmt: skip

@@ -11,6 +11,7 @@ import pytest
 
 from smstudy.errors import DataError, DisclosureError, EstimationError, SmstudyError, StudyError
 from smstudy.inference.regression.counts import count_fit, excess_zeros, overdispersion
+from smstudy.inference.regression.design import POOLED
 from smstudy.models.regressions.event_counts import counts
 from smstudy.vocabulary import GLANCE, TIDY
 
@@ -180,11 +181,13 @@ def test_an_exposure_of_zero_is_refused():
         counts(FORMULA, PEOPLE.assign(years=0.0), exposure="years")
 
 
-def test_a_group_without_any_event_is_refused():
+def test_a_group_without_any_event_is_counted_with_another_or_refused():
     silent = PEOPLE.assign(posts=PEOPLE["posts"].where(PEOPLE["role"] != "expert", 0))
     for family in ("poisson", "negative_binomial"):
-        with pytest.raises(EstimationError, match="without any event"):
-            counts(FORMULA, silent, family=family)
+        terms = set(counts(FORMULA, silent, family=family).tidy()["term"])
+        assert "role[expert]" not in terms and f"role[{POOLED}]" in terms
+        with pytest.raises(DisclosureError, match="with an event"):
+            counts("posts ~ expert", silent.assign(expert=(silent["role"] == "expert") * 1), family=family)
 
 
 def test_counts_that_vary_too_little_are_no_negative_binomial():
@@ -209,3 +212,70 @@ def test_few_people_with_events_are_protected():
 def test_fewer_respondents_than_parameters_are_refused():
     with pytest.raises(DataError, match="cannot carry"):
         counts("posts ~ leadership * readiness * tenure", PEOPLE[:8])
+
+
+# Who never has an event
+
+
+ERRORS = json.loads((FOLDER / "likelihood_errors.json").read_text(encoding="utf-8"))
+ARTICLES = pd.read_csv(FOLDER / "articles.csv")
+ZERO = {
+    "ment": ("art ~ fem + kid5 + phd + ment", "~ ment"),
+    "two": ("art ~ fem + kid5 + phd + ment", "~ ment + phd"),
+    "all": ("art ~ fem + C(mar, ref='Single') + kid5 + phd + ment", None),
+}
+
+
+@pytest.mark.parametrize("name", list(ZERO))
+@pytest.mark.parametrize("family", ["poisson", "negbin"])
+def test_articles_of_biochemists_agree_with_zeroinfl(name, family):
+    formula, zero = ZERO[name]
+    kind = "zero_inflated_poisson" if family == "poisson" else "zero_inflated_negative_binomial"
+    result, expected = counts(formula, ARTICLES, family=kind, zero=zero), ERRORS["zero"][family][name]
+    tidy = result.tidy()
+    np.testing.assert_allclose(tidy["estimate"], expected["estimate"], rtol=1e-5, atol=1e-6)  # numerical slopes in R
+    np.testing.assert_allclose(tidy["std_error"], expected["se"], rtol=1e-4)  # numerical Hessian in R
+    assert result.glance()["log_likelihood"] == pytest.approx(expected["log_likelihood"], rel=1e-10)  # flat at the top
+
+
+def test_a_driver_with_few_high_values_is_no_reason_to_refuse():
+    rng, x = np.random.default_rng(6), np.random.default_rng(5).lognormal(0, 1.2, 1500)
+    never = rng.random(1500) < 1 / (1 + np.exp(-(0.5 - 0.8 * x)))
+    people = pd.DataFrame({"x": x, "posts": np.where(never, 0, rng.poisson(2.0, 1500))})
+    tidy = counts("posts ~ x", people, family="zero_inflated_poisson").tidy()
+    assert -0.8 * x.max() < -20  # log odds of never of the one with the highest value
+    slope = tidy.loc[(tidy["term"] == "x") & (tidy["category"] == "never")].iloc[0]
+    assert slope["conf_low"] < -0.8 < slope["conf_high"]
+    assert slope["estimate"] == pytest.approx(-0.8, abs=0.3)  # about three errors
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-3, 1e3])
+@pytest.mark.parametrize("family", INFLATED)
+def test_log_odds_of_never_that_grow_without_end_are_refused(unit, family):
+    rng, group = np.random.default_rng(7), np.repeat([0, 1], 300)
+    y = rng.poisson(3.0, 600) * np.where(group == 0, rng.integers(0, 2, 600), 1)
+    y[(group == 1) & (y == 0)] = 1  # of those with 1 everybody has an event
+    x = np.column_stack([np.ones(600), group * unit])
+    names = ["(intercept)", "group"]
+    with pytest.raises(EstimationError, match="grows without end"):
+        count_fit(x, y.astype(float), names=names, family=family, zero=x, zero_names=names)
+
+
+def test_counts_that_vary_less_than_poisson_are_found():
+    rng = np.random.default_rng(8)
+    people = pd.DataFrame({"x": rng.normal(size=300)})
+    people["posts"] = (people["x"] + rng.logistic(size=300) > 0) * 1
+    found = {finding.name: finding.text for finding in counts("posts ~ x", people).findings}
+    assert "classical errors are too large" in found["underdispersion"]
+    assert 'regress(family="logit")' in found["underdispersion"]
+    assert "underdispersion" not in names_of(counts("posts ~ x", people, covariance="HC0"))
+
+
+def test_the_test_of_dispersion_holds_its_level_on_both_sides():
+    rng, found = np.random.default_rng(9), []
+    for _ in range(150):
+        x = np.column_stack([np.ones(300), rng.normal(size=300)])
+        y = rng.poisson(np.exp(0.5 + 0.3 * x[:, 1])).astype(float)
+        fit = count_fit(x, y, names=["constant", "x"], family="poisson")
+        found.append(overdispersion(fit, y, 2).p_value < 0.05)
+    assert abs(np.mean(found) - 0.05) < 3 * 0.018  # three simulation errors

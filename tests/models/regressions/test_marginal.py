@@ -29,7 +29,7 @@ FITS = {
     "logit_HC0": lambda: regress(f"high ~ {RIGHT}", PEOPLE, family="logit", covariance="HC0"),
     "ordinal_logit": lambda: ordinal(f"agree ~ {RIGHT}", PEOPLE),
     "ordinal_probit": lambda: ordinal(f"agree ~ {RIGHT}", PEOPLE, link="probit"),
-    "ordinal_CR1": lambda: ordinal(f"agree ~ {RIGHT}", PEOPLE, link="probit", cluster="unit"),
+    "ordinal_CR1": lambda: ordinal(f"agree ~ {RIGHT}", PEOPLE, link="probit", cluster="unit", covariance="CR1"),
     "multinomial": lambda: multinomial("tool ~ leadership * trained + role", PEOPLE),
     "poisson": lambda: counts("posts ~ leadership * trained + role", PEOPLE, exposure="years", covariance="HC0"),
     "zero_inflated": lambda: counts(

@@ -87,15 +87,16 @@ def test_a_coefficient_per_standard_deviation_does_not_depend_on_the_unit():
         one = regress("high ~ leadership", PEOPLE, family=family).tidy()
         ten = regress("high ~ leadership", PEOPLE.assign(leadership=10 * PEOPLE["leadership"]), family=family).tidy()
         assert one["per_sd"][1] == pytest.approx(ten["per_sd"][1], rel=1e-8)  # two searches of one maximum
-        per_sd = one["estimate"][1] * PEOPLE["leadership"].std(ddof=0)
+        per_sd = one["estimate"][1] * PEOPLE["leadership"].std()
         assert one["per_sd"][1] == pytest.approx(per_sd, rel=1e-12)  # the same product
 
 
 def test_it_is_said_what_estimates_are():
     result = regress(FORMULA, PEOPLE, family="probit")
     assert result.note.startswith("Probit regression (estimates are standard deviations of what stands behind")
-    assert result.tidy()["reading"][1] == "more likely"
-    odds = regress(FORMULA, PEOPLE, family="logit").tidy()["reading"]
+    plain = FORMULA.replace(" * ", " + ")
+    assert regress(plain, PEOPLE, family="probit").tidy()["reading"][1] == "more likely"
+    odds = regress(plain, PEOPLE, family="logit").tidy()["reading"]
     assert odds[1].startswith("more likely: odds 1.") and odds[1].endswith("times as large")
     plt.close(result.plot().get_figure())
     assert result.to_html() and result.to_record() and result.pooling().scale == "identity"

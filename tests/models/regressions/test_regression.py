@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ttest_ind
 
+import smstudy
 from smstudy.display.tables import Table
 from smstudy.errors import DataError, DisclosureError, EstimationError, SmstudyError, StudyError
 from smstudy.inference.regression.covariance import clustered, robust
@@ -452,3 +453,14 @@ def test_logit_intervals_cover():
             hits.append(abs(fit.coefficients[1] - 0.7) <= 1.96 * np.sqrt(fit.bread[1, 1]))
     share, margin = coverage(hits)
     assert abs(share - 0.95) < margin  # Wald intervals at n = 250
+
+
+def test_a_logit_explains_as_much_as_an_ordinal_model_of_two_answers():
+    frame = PEOPLE.dropna(subset=["active", "leadership"])
+    one = regress("active ~ leadership", frame, family="logit").glance()
+    share = frame["active"].mean()
+    null = len(frame) * (share * np.log(share) + (1 - share) * np.log(1 - share))
+    assert one["r2_mcfadden"] == pytest.approx(1 - one["log_likelihood"] / null, rel=1e-12)  # the definition
+    two = smstudy.ordinal("active ~ leadership", frame).glance()
+    assert one["r2_nagelkerke"] == pytest.approx(two["r2_nagelkerke"], rel=1e-6)  # two searches of one maximum
+    assert "r2_mcfadden" not in regress("active ~ leadership", frame).glance()
