@@ -7,21 +7,21 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.axes import Axes
 
-from smstudy.display import figures
+from smstudy.display import apa, figures
 from smstudy.display.theme import INK, PALETTE, QUIET, style
 
 
 def sensitivity_curve(ax: Axes, frame: pd.DataFrame, *, labels: Mapping[str, str], title: str) -> Axes:
-    """Draw the effect as a line with a band over rho, zero marked, what is assumed (rho = 0) as a dotted line.
+    """Draw each effect as a line with a band over rho, zero marked, what is assumed (rho = 0) as a dotted line.
 
     Parameters
     ----------
     ax : Axes
         Where to draw.
     frame : DataFrame
-        rho (rising), estimate, conf_low, conf_high.
+        term (the mediator), rho (rising), estimate, conf_low, conf_high.
     labels : mapping
-        Not used: the axes name no variable.
+        Names of mediators to their words, for a legend of several.
     title : str
         Caption.
     """
@@ -29,9 +29,12 @@ def sensitivity_curve(ax: Axes, frame: pd.DataFrame, *, labels: Mapping[str, str
     if rows.empty:
         return figures.nothing(ax, frame, labels=labels, title=title)
     with style():
-        look = {"color": PALETTE[0], "linewidth": 0}
-        ax.fill_between(rows["rho"], rows["conf_low"], rows["conf_high"], alpha=0.22, **look)
-        ax.plot(rows["rho"], rows["estimate"], color=PALETTE[0], linewidth=2)
+        for place, (name, own) in enumerate(rows.groupby("term", sort=False)):
+            color = PALETTE[place % len(PALETTE)]
+            ax.fill_between(own["rho"], own["conf_low"], own["conf_high"], alpha=0.22, color=color, linewidth=0)
+            ax.plot(own["rho"], own["estimate"], color=color, linewidth=2, label=apa.say("term", name, labels))
+        if rows["term"].nunique() > 1:
+            ax.legend(frameon=False)
         ax.axhline(0, color=QUIET, linewidth=1, linestyle="--")
         ax.axvline(0, color=QUIET, linewidth=1, linestyle=":")
         ax.set_xlabel("rho: correlation of what is unexplained in mediator and outcome", color=INK)

@@ -52,7 +52,7 @@ def interrupted(ax: Axes, frame: pd.DataFrame, *, labels: Mapping[str, str], tit
     ax : Axes
         Where to draw.
     frame : DataFrame
-        wave, mean, fitted, expected (missing before the start).
+        wave, time, mean, fitted, expected (missing before the start).
     labels : mapping
         Not used: waves have no labels.
     title : str
@@ -61,16 +61,15 @@ def interrupted(ax: Axes, frame: pd.DataFrame, *, labels: Mapping[str, str], tit
     rows = frame.dropna(subset=["mean"]).reset_index(drop=True)
     if rows.empty:
         return figures.nothing(ax, frame, labels=labels, title=title)
-    after = rows["expected"].notna()
+    after, time = rows["expected"].notna(), rows["time"]
     with style():
-        ax.plot(rows.index, rows["mean"], "o", color=QUIET, markersize=4)
-        for part in (rows[~after], rows[after]):
-            ax.plot(part.index, part["fitted"], color=PALETTE[0], linewidth=1.8)
-        ax.plot(rows.index[after], rows["expected"][after], color=PALETTE[1], linewidth=1.5, linestyle="--")
-        if after.any():
-            ax.axvline(rows.index[after][0] - 0.5, color=QUIET, linewidth=1, linestyle=":")
+        ax.plot(time, rows["mean"], "o", color=QUIET, markersize=4)
+        for part in (~after, after):
+            ax.plot(time[part], rows["fitted"][part], color=PALETTE[0], linewidth=1.8)
+        ax.plot(time[after], rows["expected"][after], color=PALETTE[1], linewidth=1.5, linestyle="--")
+        ax.axvline(-0.5, color=QUIET, linewidth=1, linestyle=":")
         step = -(-len(rows) // MOST_TICKS)
-        ax.set_xticks(rows.index[::step], [str(name) for name in rows["wave"][::step]], parse_math=False)
+        ax.set_xticks(time[::step], [str(name) for name in rows["wave"][::step]], parse_math=False)
         ax.set_ylabel("Mean; dashed: expected\nwithout the start", color=INK)
         ax.set_title(title, loc="left", parse_math=False)
     return ax

@@ -11,18 +11,23 @@ from smstudy.display import apa, figures
 from smstudy.display.theme import INK, PALETTE, QUIET, style
 
 CLEAR = ("positive", "negative")
+WORDS = ("slope differs from 0", "cannot tell")
 HEIGHT = 0.16
+SMALL = 0.1
 
 
 def slope_curve(ax: Axes, frame: pd.DataFrame, *, labels: Mapping[str, str], title: str) -> Axes:
-    """Draw the slope as a line with a band, colored where it is clear, and respondents as an area at the bottom.
+    """Draw the slope as a line with a band, colored where it differs from 0, and respondents as an area at the bottom.
+
+    The values at which that changes are written at the top.
 
     Parameters
     ----------
     ax : Axes
         Where to draw.
     frame : DataFrame
-        term, other_term, moderator_value (rising), estimate, conf_low, conf_high, verdict, density.
+        term, other_term, moderator_value (rising), estimate, conf_low, conf_high, verdict, density, and where the
+        stretch of each row begins: region_low.
     labels : mapping
         Names of driver and moderator to their words.
     title : str
@@ -34,7 +39,7 @@ def slope_curve(ax: Axes, frame: pd.DataFrame, *, labels: Mapping[str, str], tit
     values = rows["moderator_value"]
     clear = rows["verdict"].isin(CLEAR)
     with style():
-        for chosen, color, words in ((clear, PALETTE[0], "clear"), (~clear, QUIET, "cannot tell")):
+        for chosen, color, words in ((clear, PALETTE[0], WORDS[0]), (~clear, QUIET, WORDS[1])):
             for start, end in _runs(chosen.to_numpy()):
                 part = rows.iloc[start:end]
                 look = {"color": color, "linewidth": 0}
@@ -43,6 +48,7 @@ def slope_curve(ax: Axes, frame: pd.DataFrame, *, labels: Mapping[str, str], tit
         ax.axhline(0, color=QUIET, linewidth=1, linestyle="--")
         ax.set_xlim(values.iloc[0], values.iloc[-1])
         _crowd(ax, rows)
+        _borders(ax, rows)
         driver, moderator = (apa.say("term", rows[name].iloc[0], labels) for name in ("term", "other_term"))
         ax.set_xlabel(f"{moderator} (area: where respondents are)", color=INK, parse_math=False)
         ax.set_ylabel(f"Slope of {driver}", color=INK, parse_math=False)
@@ -58,6 +64,17 @@ def _runs(chosen: pd.Series) -> list[tuple[int, int]]:
     starts = [i for i in range(len(chosen)) if chosen[i] and (i == 0 or not chosen[i - 1])]
     ends = [next((j for j in range(i, len(chosen)) if not chosen[j]), len(chosen)) for i in starts]
     return [(start, min(end + 1, len(chosen))) for start, end in zip(starts, ends)]
+
+
+def _borders(ax: Axes, rows: pd.DataFrame) -> None:
+    """Mark and name the values at which the verdict changes."""
+    starts, verdicts = rows["region_low"].to_numpy(), rows["verdict"].to_numpy()
+    for place in (i for i in range(1, len(rows)) if verdicts[i] != verdicts[i - 1]):
+        border = starts[place]
+        words = apa.number(border) if abs(border) >= SMALL else f"{border:.3g}"
+        ax.axvline(border, color=QUIET, linewidth=1, linestyle=":")
+        look = {"va": "top", "color": INK, "fontsize": "small"}
+        ax.text(border, 0.98, f" {words}", transform=ax.get_xaxis_transform(), **look)
 
 
 def _crowd(ax: Axes, rows: pd.DataFrame) -> None:

@@ -14,7 +14,7 @@ from smstudy.display.theme import INK, PALETTE, QUIET, style
 
 NAME_WIDTH = 24
 NEEDED = "must-have"
-CORNERS = {(0, 1): "work on it first", (1, 1): "keep it up", (0, 0): "low priority", (1, 0): "no need for more"}
+CORNERS = {(0, 1): "look here first", (1, 1): "keep it up", (0, 0): "low priority", (1, 0): "nothing urgent"}
 
 
 def importance_performance(ax: Axes, frame: pd.DataFrame, *, labels: Mapping[str, str], title: str) -> Axes:

@@ -26,8 +26,10 @@ false_discovery_t <- function(fit, V, values, level, df) {
 
 fit <- lm(liking ~ prot2 * sexism, protest)
 at <- mean(protest$sexism) + c(-1, 0, 1) * sd(protest$sexism)
-far <- quantile(protest$sexism, c(.1, .9))
-ends <- c(sort(protest$sexism)[5], sort(protest$sexism, decreasing = TRUE)[5])
+of_several <- function(ordered, found, start) if (sum(ordered == found) >= 5) found else mean(ordered[start + 0:4])
+rising <- sort(protest$sexism)
+far <- sapply(c(.1, .9), function(p) of_several(rising, quantile(rising, p), round(p * (length(rising) - 1)) - 1))
+ends <- c(of_several(rising, rising[5], 5), of_several(rev(rising), rev(rising)[5], 5))
 grid <- seq(ends[1], ends[2], length.out = 1001)
 kinds <- list(classical = vcov(fit), HC3 = vcovHC(fit, "HC3"))
 found <- lapply(kinds, function(V) list(

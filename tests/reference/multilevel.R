@@ -91,6 +91,22 @@ out$nothing <- list(batch = as.character(Dyestuff2$Batch), yield = Dyestuff2$Yie
 out$icc <- list(
   army = c(multilevel::ICC1(aov(WBEING ~ as.factor(GRP), army)), multilevel::ICC2(aov(WBEING ~ as.factor(GRP), army))),
   schools = c(multilevel::ICC1(aov(MathAch ~ as.factor(School), schools)), multilevel::ICC2(aov(MathAch ~ as.factor(School), schools))))
+# teams where the driver whose effect differs is at its mean; likeness of a driver; clustered against robust variance
+at_mean <- function(formula, data) {
+  modes <- ranef(polished(formula, data, TRUE), condVar = TRUE)[[1]]
+  order <- order(rownames(modes))[1:4]
+  list(groups = rownames(modes)[order], modes = modes[order, 1], mode_errors = sqrt(attr(modes, "postVar")[1, 1, order]))
+}
+schools$middle <- schools$SES - mean(schools$SES); army$middle <- army$LEAD - mean(army$LEAD)
+out$at_mean <- list(schools_slope = at_mean(MathAch ~ middle + Sex + (middle | School), schools),
+  army_slope = at_mean(WBEING ~ HRS + middle + (middle | GRP), army))
+plain <- lm(WBEING ~ HRS + LEAD, army)
+clustered <- clubSandwich::vcovCR(plain, cluster = army$GRP, type = "CR2")
+out$nesting <- list(
+  icc_1 = c(multilevel::ICC1(aov(HRS ~ as.factor(GRP), army)), multilevel::ICC1(aov(LEAD ~ as.factor(GRP), army))),
+  icc_1_residual = multilevel::ICC1(aov(resid(plain) ~ as.factor(GRP), army)),
+  ratio = unname(diag(as.matrix(clustered)) / diag(sandwich::vcovHC(plain, type = "HC2"))),
+  df = clubSandwich::coef_test(plain, clustered, test = "Satterthwaite")$df)
 logit <- function(formula, plain, data) {
   fit <- glmer(formula, data, binomial, nAGQ = 25, control = glmerControl(optimizer = "nloptwrap",
     optCtrl = list(xtol_abs = 1e-12, xtol_rel = 1e-14, ftol_abs = 1e-14, ftol_rel = 1e-16)))

@@ -215,7 +215,7 @@ def build_mediation(asked: Asked, data: Data, policy: Privacy) -> MediationModel
     middle = 0.0
     if asked.moderator is not None:
         values = design.x[:, design.terms.index(asked.moderator)]
-        places, middle = _places(asked.moderator, values, design), values.mean()
+        places, middle = _places(asked.moderator, values, design, policy.min_n), values.mean()
     paths = PathModel(
         n_mediators=len(asked.mediators),
         serial=asked.number == SERIAL,
@@ -236,8 +236,10 @@ def build_mediation(asked: Asked, data: Data, policy: Privacy) -> MediationModel
     )
 
 
-def fit_equation(model: MediationModel, outcome: str, policy: Privacy) -> tuple[Fit, Inference]:
-    """Fit one equation, with robust errors.
+def fit_equation(
+    model: MediationModel, outcome: str, policy: Privacy, *, explains: Sequence[str] | None = None
+) -> tuple[Fit, Inference]:
+    """Fit one equation, with robust errors; `explains` takes the place of what the model has explain the outcome.
 
     Raises
     ------
@@ -249,10 +251,11 @@ def fit_equation(model: MediationModel, outcome: str, policy: Privacy) -> tuple[
         If columns determine each other or what is explained.
     """
     place = {name: number for number, name in enumerate(model.paths.columns)}
-    own = [place[name] for name in model.paths.equations[outcome]]
+    explaining = model.paths.equations[outcome] if explains is None else explains
+    own = [place[name] for name in explaining]
     controls = range(len(place), model.columns.shape[1])
     x = np.column_stack([np.ones(len(model.columns)), model.columns[:, [*own, *controls]]])
-    names = tuple(model.coefficient_names(outcome))
+    names = (INTERCEPT, *(model.asked.names[name] for name in explaining), *model.control_names)
     if len(x) - len(names) < 1:
         raise DataError(f"{len(x)} complete rows cannot carry {len(names)} coefficients. Name fewer columns.")
     numeric = (True,) * len(names)
@@ -316,12 +319,12 @@ def _centered(asked: Asked, design: Design) -> dict[str, Array]:
     return found
 
 
-def _places(moderator: str, values: Array, design: Design) -> tuple[tuple[str, float], ...]:
+def _places(moderator: str, values: Array, design: Design, min_n: int) -> tuple[tuple[str, float], ...]:
     """Values of the moderator at which effects are looked at."""
     levels = design.levels.get(moderator)
     if levels:
         return tuple(zip(levels.names, np.unique(values).tolist(), strict=True))
-    return tuple(usual_values(values, values.min(), values.max()))
+    return tuple(usual_values(values, values.min(), values.max(), min_n))
 
 
 def _clusters(column: pd.Series) -> Codes:

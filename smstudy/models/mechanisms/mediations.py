@@ -18,7 +18,15 @@ from smstudy.inference.bootstrap import Bootstrap, Interval
 from smstudy.inference.linearization import check_level
 from smstudy.inference.regression.covariance import ENOUGH_CLUSTERS, NAMES
 from smstudy.inference.regression.formula import term_label
-from smstudy.inference.regression.pathways import DRIVER, MODERATOR, OUTCOME, Effect, bootstrap_paths, part
+from smstudy.inference.regression.pathways import (
+    DRIVER,
+    MODERATOR,
+    OUTCOME,
+    PRODUCT,
+    Effect,
+    bootstrap_paths,
+    part,
+)
 from smstudy.inference.threads import one_thread
 from smstudy.models.mechanisms.confounding import RHO, Confounding, confounding_of
 from smstudy.models.mechanisms.mediation_models import (
@@ -34,7 +42,7 @@ from smstudy.models.mechanisms.mediation_models import (
     model_number,
     names_of,
 )
-from smstudy.models.mechanisms.moderator_values import without_numbers
+from smstudy.models.mechanisms.moderator_values import end_words, without_numbers
 from smstudy.models.regressions.regression_fits import Fit, Inference
 from smstudy.privacy import Privacy
 from smstudy.result import Finding, Poolable, Result
@@ -45,6 +53,7 @@ Fits = Mapping[str, tuple[Fit, Inference]]
 ENOUGH_RESPONDENTS = 30
 ENOUGH_PER_COEFFICIENT = 10
 MANY_DROPPED = 0.10
+FEWEST_DRAWN = 15
 CANNOT_TELL = "cannot tell"
 ARROW, LESS = " → ", " less "
 
@@ -105,7 +114,7 @@ class Mediation(Result):
     paths : Paths
         The single paths, with a diagram.
     confounding : Confounding or None
-        How strong an unmeasured confounder would have to be; with one mediator and no moderator.
+        How strong an unmeasured confounder would have to be; None with a moderator or mediators one after the other.
     resamples : Bootstrap
         All effects in all resamples, in the order of the table.
     summary : mapping
@@ -133,7 +142,7 @@ class Mediation(Result):
     def layout(self, shown: pd.DataFrame) -> pd.DataFrame:
         """Leave out columns without a value."""
         columns = ["effect", "term", "at", "estimate", "std_error", "conf_low", "conf_high", "std_estimate"]
-        columns += ["mediated_share", "reading"]
+        columns += ["mediated_share", "p_value", "reading"]
         return shown[[name for name in columns if shown[name].notna().any() and (shown[name] != "").any()]]
 
     def pooling(self) -> Poolable:
@@ -213,8 +222,11 @@ def mediate(
         index of moderated mediation: by how much the indirect effect changes per unit of the moderator (58 and 59:
         between its highest and lowest value shown). `std_estimate` is in standard deviations, with a driver of two
         values of the outcome only. Intervals of indirect effects are cautious: with no path at all they leave out zero
-        far less often than 1 − `conf_level`. `.paths` has the single paths and a diagram, `.confounding` what an
-        unmeasured confounder would do.
+        far less often than 1 − `conf_level`. `p_value` is from the resamples, as percentile intervals are; with BCa
+        intervals only total and direct effects have one, by the errors of the regressions. `.paths` has the single
+        paths, the R² of each equation and a diagram. `.confounding` is what an unmeasured confounder would do, by one
+        mediator at a time; it is None with a moderator (the effect is then one per value) and in model 6, in which a
+        confounder of one mediator would bend the paths of all that follow (Imai & Yamamoto, 2013).
 
     Raises
     ------
@@ -267,7 +279,7 @@ def mediate(
 def _result(model: MediationModel, policy: Privacy) -> Mediation:
     asked = model.asked
     fits = {name: fit_equation(model, name, policy) for name in (*list(model.paths.equations)[1:], OUTCOME)}
-    sensitive = asked.number == PARALLEL and len(asked.mediators) == 1
+    sensitive = asked.number == PARALLEL
     drawn = bootstrap_paths(
         model.paths, model.columns, n_controls=model.n_controls, n_boot=asked.n_boot, seed=asked.seed,
         groups=model.groups, leave_out=asked.interval == "bca", rho=RHO if sensitive else None,
@@ -276,7 +288,7 @@ def _result(model: MediationModel, policy: Privacy) -> Mediation:
     labels = dict(model.labels) | _labels(model)
     shared = {"labels": labels, "privacy": policy}
     confounding = _confounding(model, fits, drawn, shared) if sensitive else None
-    table = _table(model, found, labels)
+    table = _table(model, found, labels, _tested(model, fits, policy))
     driver, outcome = (labels.get(name, name) for name in (asked.driver, asked.outcome))
     between = join_words([labels.get(name, name) for name in asked.mediators])
     return Mediation(
@@ -293,16 +305,39 @@ def _result(model: MediationModel, policy: Privacy) -> Mediation:
 
 
 def _confounding(model: MediationModel, fits: Fits, drawn: Bootstrap, shared: Mapping[str, object]) -> Confounding:
-    asked = model.asked
-    left = [float(np.sum(fit.residuals**2) / np.sum(model.column(name) ** 2)) for name, (fit, _) in fits.items()]
+    asked, start = model.asked, len(model.paths.effects)
+    size = len(RHO) + 1
+    *mediators, outcome = (1 - share for share in _explained(model, fits).values())
     return confounding_of(
-        part(drawn, slice(len(model.paths.effects), None)),
-        (left[0], left[1]),
+        [part(drawn, slice(start + size * via, start + size * (via + 1))) for via in range(len(asked.mediators))],
+        (mediators, outcome),
         n=len(model.columns),
         conf_level=asked.conf_level,
-        names=(asked.driver, asked.mediators[0], asked.outcome),
+        names=(asked.driver, asked.mediators, asked.outcome),
         **shared,
     )
+
+
+def _explained(model: MediationModel, fits: Fits) -> dict[str, float]:
+    """R² of each equation."""
+    return {
+        model.asked.names[name]: float(1 - np.sum(fit.residuals**2) / np.sum(model.column(name) ** 2))
+        for name, (fit, _) in fits.items()
+    }
+
+
+def _tested(model: MediationModel, fits: Fits, policy: Privacy) -> dict[Effect, float]:
+    """p of effects that are coefficients of a regression: total and direct ones without a moderator."""
+    direct = DRIVER if PRODUCT not in model.paths.equations[OUTCOME] else None
+    found = {Effect("direct"): _p_of(fits[OUTCOME][1])} if direct else {}
+    if not model.paths.moderated:
+        found[Effect("total")] = _p_of(fit_equation(model, OUTCOME, policy, explains=[DRIVER])[1])
+    return found
+
+
+def _p_of(tests: Inference) -> float:
+    """p of the driver, which stands first after the constant."""
+    return float(tests.p_value[1])
 
 
 def _summary(model: MediationModel, fits: Fits, found: Bootstrap) -> dict[str, int | float | str]:
@@ -313,6 +348,7 @@ def _summary(model: MediationModel, fits: Fits, found: Bootstrap) -> dict[str, i
         "n": n,
         "n_dropped": model.design.n_dropped,
         **groups,
+        "r_squared": _explained(model, fits)[model.asked.outcome],
         "df_residual": left,
         "n_boot": len(found.draws),
         "conf_level": model.asked.conf_level,
@@ -320,9 +356,11 @@ def _summary(model: MediationModel, fits: Fits, found: Bootstrap) -> dict[str, i
 
 
 def _paths(model: MediationModel, fits: Fits, title: str, shared: Mapping[str, object]) -> Paths:
-    parts = [f"Linear regressions, {NAMES[model.covariance]} standard errors"]
+    parts = [f"Linear regressions, {NAMES[model.covariance]} standard errors", _explained_words(model, fits, shared)]
+    parts.append("Estimates, also those of the diagram, are in points of what is explained (not standardized)")
     if model.paths.moderated:
-        parts.append("A path that depends on the moderator is the one at its mean")
+        name = shared["labels"].get(str(model.asked.moderator), model.asked.moderator)
+        parts.append(f"{name} acts on {depending(model.asked.number)}; such a path is the one at its mean")
     return Paths(
         title=title,
         note=". ".join(parts) + ".",
@@ -332,6 +370,12 @@ def _paths(model: MediationModel, fits: Fits, title: str, shared: Mapping[str, o
         conf_level=model.asked.conf_level,
         **shared,
     )
+
+
+def _explained_words(model: MediationModel, fits: Fits, shared: Mapping[str, object]) -> str:
+    labels = shared["labels"]
+    pairs = _explained(model, fits).items()
+    return f"R²: {join_words([f'{labels.get(name, name)} {apa.bounded(value)}' for name, value in pairs])}"
 
 
 def _path_rows(model: MediationModel, outcome: str, fit: Fit, tests: Inference) -> pd.DataFrame:
@@ -356,7 +400,9 @@ def _path_rows(model: MediationModel, outcome: str, fit: Fit, tests: Inference) 
     )[1:]
 
 
-def _table(model: MediationModel, found: Bootstrap, labels: Mapping[str, str]) -> pd.DataFrame:
+def _table(
+    model: MediationModel, found: Bootstrap, labels: Mapping[str, str], tested: Mapping[Effect, float]
+) -> pd.DataFrame:
     asked = model.asked
     low, high = found.interval(asked.conf_level, kind=asked.interval)
     p_value = found.p_value() if asked.interval == "percentile" else np.full(len(low), np.nan)
@@ -374,10 +420,13 @@ def _table(model: MediationModel, found: Bootstrap, labels: Mapping[str, str]) -
             "std_error": found.std_error[place],
             "conf_low": low[place],
             "conf_high": high[place],
-            "p_value": p_value[place],
+            "p_value": p_value[place] if asked.interval == "percentile" else tested.get(effect, np.nan),
             "std_estimate": found.estimate[place] * unit * (model.unit(MODERATOR) if slope else 1.0),
         }
         rows.append({**row, "reading": _reading(model, effect, row, labels)})
+    for place, effect in enumerate(model.paths.effects):
+        if effect.kind == "index":
+            rows[place]["reading"] = _index_reading(model, effect, rows, labels)
     table = pd.DataFrame(rows)
     return table.assign(mediated_share=_shares(table))
 
@@ -412,11 +461,7 @@ def _shares(table: pd.DataFrame) -> Array:
 
 def _reading(model: MediationModel, effect: Effect, row: Mapping[str, object], labels: Mapping[str, str]) -> str:
     asked = model.asked
-    clear, up = row["conf_low"] > 0 or row["conf_high"] < 0, row["estimate"] > 0
-    if effect.kind == "index":
-        name = labels.get(str(asked.moderator), str(asked.moderator))
-        changes = f"indirect effect {'rises' if up else 'falls'} with {name}"
-        return changes if clear else f"{CANNOT_TELL} whether it depends on {name}"
+    clear, up = _clear(row), row["estimate"] > 0
     if effect.kind == "difference":
         return "the two differ" if clear else f"{CANNOT_TELL} which is larger"
     if not clear:
@@ -427,7 +472,24 @@ def _reading(model: MediationModel, effect: Effect, row: Mapping[str, object], l
         return f"{sign}, in line with a way by {' and then '.join(names)}"
     if effect.kind == "all indirect":
         return f"{sign}, in line with ways by the mediators together"
-    return f"{rules.STANDARDIZED.read(abs(row['std_estimate']))}, {sign}"
+    size = rules.EFFECT if len(np.unique(model.column(DRIVER))) == 2 else rules.STANDARDIZED
+    return f"{size.read(abs(row['std_estimate']))}, {sign}"
+
+
+def _clear(row: Mapping[str, object]) -> bool:
+    return bool(row["conf_low"] > 0 or row["conf_high"] < 0)
+
+
+def _index_reading(
+    model: MediationModel, effect: Effect, rows: Sequence[Mapping[str, object]], labels: Mapping[str, str]
+) -> str:
+    """How the indirect effect at the highest value of the moderator stands beside that at the lowest."""
+    name = labels.get(str(model.asked.moderator), str(model.asked.moderator))
+    own = [row for row, other in zip(rows, model.paths.effects) if (other.kind, other.via) == ("indirect", effect.via)]
+    if not _clear(rows[model.paths.effects.index(effect)]):
+        return f"{CANNOT_TELL} whether it depends on {name}"
+    words = end_words(*((float(row["estimate"]), _clear(row)) for row in (own[0], own[-1])))
+    return f"indirect effect {words if words == 'changes sign' else f'is {words}'} where {name} is high"
 
 
 def _labels(model: MediationModel) -> dict[str, str]:
@@ -455,7 +517,14 @@ def _note(model: MediationModel, n_boot: int, labels: Mapping[str, str]) -> str:
         f"{'clusters' if model.n_groups else 'respondents'}",
         "An indirect effect is the product of its paths. Where its interval leaves out zero, the way by the mediator "
         "is in line with the data, not shown to be how it works",
+        "p from the same resamples"
+        if asked.interval == "percentile"
+        else f"p, where there is one, by {NAMES[model.covariance]} errors",
+        "See .paths for the single paths"
+        + (" and .confounding for what something unmeasured would do" if asked.number == PARALLEL else ""),
     ]
+    if asked.number != PARALLEL:
+        parts.append("No confounder is tried out: with a moderator or a series it would act on several paths at once")
     if asked.controls:
         names = [term_label(term).removeprefix("C(").removesuffix(")") for term in asked.controls]
         parts.append(f"Controlled for: {join_words([labels.get(name, name) for name in names])}")
@@ -466,8 +535,9 @@ def _findings(
     model: MediationModel, fits: Fits, found: Bootstrap, confounding: Confounding | None
 ) -> Iterator[Finding]:
     text = (
-        "Driver, mediators and outcome were asked at the same time: which comes first, and whether one brings about "
-        "the other, these numbers cannot tell. Other orders may fit as well."
+        "If driver, mediators and outcome were asked at the same time, these numbers cannot tell which comes first; "
+        "asked one after the other, they still cannot tell whether one brings about the other. Other orders may fit as "
+        "well."
     )
     yield Finding(name="one_wave", text=text)
     yield from confounding.findings if confounding else ()
@@ -478,7 +548,13 @@ def _findings(
             f"There are only {model.n_groups} clusters; with fewer than {ENOUGH_CLUSTERS} intervals from resampled "
             "clusters tend to be too narrow."
         )
-        yield Finding(name="few_clusters", text=text)
+        if model.n_groups < FEWEST_DRAWN:
+            text += (
+                " With 8 clusters they left out zero in 8 to 9 % of simulated samples without an effect instead of "
+                f"5 %: with fewer than {FEWEST_DRAWN}, take an end near zero as {CANNOT_TELL}."
+            )
+        severity = "serious" if model.n_groups < FEWEST_DRAWN else "warning"
+        yield Finding(name="few_clusters", text=text, severity=severity)
     if found.n_failed:
         share = found.n_failed / (found.n_failed + len(found.draws))
         text = f"In {share:.1%} of the resamples the paths could not be told apart; they were left out."

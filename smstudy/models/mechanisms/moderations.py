@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
@@ -19,8 +19,16 @@ from smstudy.inference.regression.covariance import Kind
 from smstudy.inference.regression.design import INTERCEPT, Design, Levels, build_design
 from smstudy.inference.regression.formula import Factor, Formula, Term, parse_formula, term_label
 from smstudy.inference.regression.johnson_neyman import Line, Region, Slopes, regions
+from smstudy.inference.regression.least_squares import least_squares
 from smstudy.inference.threads import one_thread
-from smstudy.models.mechanisms.moderator_values import usual_values, without_numbers
+from smstudy.models.mechanisms.moderator_values import (
+    end_words,
+    quantile_of_several,
+    range_of_several,
+    told_apart,
+    usual_values,
+    without_numbers,
+)
 from smstudy.models.regressions.regression import Regression, regress
 from smstudy.result import Finding, Poolable, Result
 from smstudy.survey.dataset import Data, labels_of, privacy_of
@@ -34,6 +42,7 @@ N_DRAWN = 101
 N_BINS = 12
 OVERLAP = 0.3
 PICTURE_ROWS = 8
+SHARE_STEP = 0.05  # finer ones, at many levels, would tell how many respondents are between two borders
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -155,6 +164,7 @@ class _Model(NamedTuple):
     labels: Mapping[str, str]
     conf_level: float
     min_n: int
+    asked: tuple[float, ...]
 
     @property
     def driver(self) -> str:
@@ -163,8 +173,10 @@ class _Model(NamedTuple):
 
     @property
     def moderator(self) -> str:
-        """The moderator in words."""
-        return self.labels.get(self.pair.moderator.label, self.pair.moderator.label)
+        """The moderator in words; levels by the name of their column."""
+        factor = self.pair.moderator
+        name = factor.column if factor.transform == "C" else factor.label
+        return self.labels.get(name, name)
 
     @property
     def outcome(self) -> str:
@@ -188,6 +200,7 @@ def moderate(
     formula: str,
     data: Data,
     *,
+    at: Sequence[float] = (),
     covariance: Kind | None = None,
     cluster: str | None = None,
     false_discovery: bool = False,
@@ -203,6 +216,8 @@ def moderate(
         number, or have two values or several levels (`leadership * C(role)`).
     data : Survey or DataFrame
         One row per respondent; rows with a missing answer in a column needed are left out and counted.
+    at : sequence of float
+        Values of a moderator that is a number at which slopes are wanted, instead of the usual ones.
     covariance, cluster
         As in `regress`; "wild" has no regions.
     false_discovery : bool
@@ -218,15 +233,18 @@ def moderate(
         Slopes at the mean of the moderator and one standard deviation below and above (at the 16th, 50th and 84th
         percentile if nobody is that far), or at its levels; `std_estimate` in standard deviations (of the outcome only
         if the driver has two values). The last row is how much slopes differ: between the 90th and the 10th percentile,
-        or from the reference level. `.regions` are the Johnson-Neyman regions, looked for only where at least `min_n`
-        respondents are on either side. Verdict: "differs" or "cannot tell".
+        or from the reference level. Percentiles that fewer than `min_n` respondents have are means of so many around
+        them. `.regions` are the Johnson-Neyman regions, looked for only where at least `min_n` respondents are on
+        either side; shares are rounded. The note has the coefficient of the product and what it adds to R². Verdict:
+        "differs" or "cannot tell".
 
     Raises
     ------
     StudyError
         If the formula has no product of a driver and a moderator, or several, or lacks one of the two by itself.
     DataError
-        If the driver has several levels, the driver and moderator give the outcome exactly, or as in `regress`.
+        If the driver has several levels or stands second, the driver and moderator give the outcome exactly, `at` is
+        beyond what respondents answered, or as in `regress`.
     DisclosureError, EstimationError
         As in `regress`.
 
@@ -258,7 +276,8 @@ def moderate(
             'family="logit") and look at the product.'
         )
     fit = regress(formula, data, covariance=covariance, cluster=cluster, conf_level=conf_level, min_n=min_n)
-    model = _Model(pair, parsed, design, fit, dict(labels_of(data)), float(conf_level), policy.min_n)
+    labels = dict(labels_of(data))
+    model = _Model(pair, parsed, design, fit, labels, float(conf_level), policy.min_n, tuple(float(x) for x in at))
     _check(model)
     with one_thread():
         return _result(model, false_discovery)
@@ -274,7 +293,10 @@ def _pair(formula: Formula) -> _Pair:
         )
     driver, moderator = products[0]
     if driver.transform == "C":
-        driver, moderator = moderator, driver
+        raise DataError(
+            f'"{driver.label}" stands first and would be the driver, but C() makes it levels. Write the driver first: '
+            f'"{moderator.label} * {driver.label}".'
+        )
     for factor in (driver, moderator):
         if (factor,) not in formula.terms:
             raise StudyError(
@@ -315,10 +337,11 @@ def _result(model: _Model, false_discovery: bool) -> Moderation:
     glance = model.fit.glance()
     kept = {key: glance[key] for key in ("n", "n_dropped", "n_groups", "r_squared") if key in glance}
     told = {"verdict": verdict, "covariance": glance["covariance"], "conf_level": model.conf_level}
-    shared = {"labels": model.fit.labels, "privacy": model.fit.privacy}
+    labels = {**model.fit.labels, model.pair.moderator.label: model.moderator}
+    shared = {"labels": labels, "privacy": model.fit.privacy}
     return Moderation(
         title=f"How {model.driver} goes with {model.outcome}, by {model.moderator}",
-        note=_note(model),
+        note=_note(model, joint),
         findings=tuple(_findings(model, found, verdict)),
         slopes=table,
         regions=None if rowed is None else SlopeRegions(
@@ -332,7 +355,7 @@ def _result(model: _Model, false_discovery: bool) -> Moderation:
         model=model.fit,
         curve=_curve(model, found),
         contrasts=rows,
-        summary={**kept, **joint, **told},
+        summary={**kept, "r_squared_change": _added(model), **joint, **told},
         **shared,
     )  # fmt: skip
 
@@ -369,7 +392,7 @@ def _range(model: _Model) -> tuple[float, float] | None:
     values = _values(model)
     if values is None or len(np.unique(values)) < 3:
         return None
-    low, high = float(values[model.min_n - 1]), float(values[-model.min_n])
+    low, high = range_of_several(values, model.min_n)
     return (low, high) if low < high else None
 
 
@@ -396,8 +419,19 @@ def _places(model: _Model) -> list[_Place]:
             for place, name in enumerate(levels.names)
         ]
     low, high = _range(model) or (values[0], values[-1])
-    points = usual_values(values, low, high)
+    points = _asked(model, low, high) or usual_values(values, low, high, model.min_n)
     return [_Place(words, value, model.row(products[0], value)) for words, value in points]
+
+
+def _asked(model: _Model, low: float, high: float) -> list[tuple[str, float]]:
+    """The values asked for, refused where next to nobody is."""
+    beyond = [value for value in model.asked if not low <= value <= high]
+    if beyond:
+        ends = told_apart(low, high)
+        raise DataError(
+            f"at = {beyond[0]:g} is beyond what enough respondents answered. Name values from {ends[0]} to {ends[1]}."
+        )
+    return [(f"{value:g}", value) for value in model.asked]
 
 
 def _differences(model: _Model) -> list[_Place]:
@@ -412,12 +446,12 @@ def _differences(model: _Model) -> list[_Place]:
         return [_Place(f"{name} less {reference}", np.nan, unit[p]) for name, p in zip(names, products, strict=True)]
     if len(np.unique(values)) == 2:
         return [_Place(f"{values[-1]:g} less {values[0]:g}", np.nan, unit[products[0]] * np.ptp(values))]
-    low, high = np.quantile(values, [0.1, 0.9])
+    low, high = (quantile_of_several(values, share, model.min_n) for share in (0.1, 0.9))
     words = "90th less 10th percentile"
     if low == high:
         (low, high), words = _inner_range(model), "high less low"
     row = unit[products[0]] * (high - low)
-    return [_Place(f"{words} ({apa.number(high)} less {apa.number(low)})", np.nan, row)]
+    return [_Place(f"{words} ({' less '.join(told_apart(high, low))})", np.nan, row)]
 
 
 def _table(model: _Model, places: list[_Place], differences: list[_Place], slopes: Slopes) -> pd.DataFrame:
@@ -440,30 +474,47 @@ def _table(model: _Model, places: list[_Place], differences: list[_Place], slope
         }
     )
     records = table.to_dict("records")
-    readings = [_reading(row) for row in records[: len(places)]]
-    return table.assign(reading=readings + [_difference_reading(model, row) for row in records[len(places) :]])
+    size = rules.EFFECT if _two(model) else rules.STANDARDIZED
+    readings = [_reading(row, size) for row in records[: len(places)]]
+    words = _difference_words(model, differences)
+    readings += [_difference_reading(*pair) for pair in zip(records[len(places) :], words, strict=True)]
+    return table.assign(reading=readings)
 
 
 def _unit(model: _Model) -> float:
     """What turns a slope into standard deviations of the outcome per standard deviation of the driver."""
     driver = model.design.x[:, model.columns(model.pair.driver.label)[0]]
-    two = len(np.unique(driver)) == 2
-    return float((np.ptp(driver) if two else driver.std(ddof=1)) / model.design.y.std(ddof=1))
+    return float((np.ptp(driver) if _two(model) else driver.std(ddof=1)) / model.design.y.std(ddof=1))
 
 
-def _reading(row: Mapping[str, float]) -> str:
+def _two(model: _Model) -> bool:
+    """Whether the driver has two values, so that its slope is a difference of means."""
+    return len(np.unique(model.design.x[:, model.columns(model.pair.driver.label)[0]])) == 2
+
+
+def _reading(row: Mapping[str, float], size: rules.Rule) -> str:
     if row["conf_low"] <= 0 <= row["conf_high"]:
         return "direction uncertain"
-    size = rules.STANDARDIZED.read(abs(row["std_estimate"]))
-    return f"{size}, {'positive' if row['estimate'] > 0 else 'negative'}"
+    return f"{size.read(abs(row['std_estimate']))}, {'positive' if row['estimate'] > 0 else 'negative'}"
 
 
-def _difference_reading(model: _Model, row: Mapping[str, float]) -> str:
-    if row["conf_low"] <= 0 <= row["conf_high"]:
-        return "cannot tell whether slopes differ"
-    side = "higher" if row["estimate"] > 0 else "lower"
-    where = "for the first" if _values(model) is None else f"where {model.moderator} is high"
-    return f"slope is {side} {where}"
+def _difference_words(model: _Model, differences: list[_Place]) -> list[str]:
+    """How the slope at the first place of a difference stands beside that at the second, if they differ."""
+    values, where = _values(model), f"where {model.moderator} is high"
+    if values is None:
+        base, where = model.row(None), "for the first"
+    else:
+        low = values[0] if len(np.unique(values)) == 2 else quantile_of_several(values, 0.1, model.min_n)
+        base = model.row(model.columns(term_label(model.pair.term))[0], low)
+    ends = _slopes(model, np.array([base, *(base + place.row for place in differences)]))
+    clear = ends.p_value() < 1 - model.conf_level
+    start, *others = ((float(value), bool(known)) for value, known in zip(ends.estimate, clear, strict=True))
+    words = [end_words(start, other) for other in others]
+    return [f"slope {word} {where}" if word == "changes sign" else f"slope is {word} {where}" for word in words]
+
+
+def _difference_reading(row: Mapping[str, float], words: str) -> str:
+    return "cannot tell whether slopes differ" if row["conf_low"] <= 0 <= row["conf_high"] else words
 
 
 def _joint(model: _Model, rows: Array) -> dict[str, float]:
@@ -493,7 +544,7 @@ def _region_rows(model: _Model, found: tuple[Region, ...]) -> pd.DataFrame:
     borders = np.array([part.high for part in found[:-1]])
     counts = np.bincount(np.searchsorted(borders, values), minlength=len(found))
     hidden = hidden_rows(counts[:, None].astype(float), model.min_n, total_known=True)
-    shares = np.where(hidden, np.nan, counts / len(values))
+    shares = np.where(hidden, np.nan, np.round(np.round(counts / len(values) / SHARE_STEP) * SHARE_STEP, 2))
     ends = [_line(model).at(np.array(part[:2])).estimate for part in found]
     return pd.DataFrame(
         {
@@ -512,17 +563,23 @@ def _region_rows(model: _Model, found: tuple[Region, ...]) -> pd.DataFrame:
 
 def _region_reading(model: _Model, found: tuple[Region, ...], part: Region, share: float) -> str:
     where = f"where {model.moderator} is {_stretch(found, part)}" if len(found) > 1 else "at all values looked at"
-    people = "" if np.isnan(share) or len(found) == 1 else f" ({apa.share(share)} of respondents)"
+    people = "" if np.isnan(share) or len(found) == 1 else f" (about {apa.share(share)} of respondents)"
     if part.sign == 0:
         return f"Cannot tell {where}{people}."
     return f"{model.driver} goes with {'more' if part.sign > 0 else 'less'} {model.outcome} {where}{people}."
 
 
 def _stretch(found: tuple[Region, ...], part: Region) -> str:
-    low, high = apa.number(part.low), apa.number(part.high)
+    borders = {end: words for end, words in zip(_ends(found), told_apart(*_ends(found)), strict=True)}
+    low, high = borders[part.low], borders[part.high]
     if part is found[0]:
         return f"below {high}"
     return f"above {low}" if part is found[-1] else f"between {low} and {high}"
+
+
+def _ends(found: tuple[Region, ...]) -> list[float]:
+    """Ends of all stretches, each once."""
+    return sorted({end for part in found for end in part[:2]})
 
 
 def _curve(model: _Model, found: tuple[Region, ...]) -> pd.DataFrame:
@@ -543,6 +600,7 @@ def _curve(model: _Model, found: tuple[Region, ...]) -> pd.DataFrame:
             "conf_low": low,
             "conf_high": high,
             "verdict": [signs[each] for each in place],
+            "region_low": [found[each].low for each in place],
             "density": _density(_values(model), values, model.min_n),
         }
     )
@@ -564,14 +622,43 @@ def _density(values: Array, drawn: Array, min_n: int) -> Array:
     return heights[np.clip(np.searchsorted(merged, drawn) - 1, 0, len(heights) - 1)]
 
 
-def _note(model: _Model) -> str:
-    parts = [f"Slopes from one model. {model.fit.note.removesuffix('.')}"]
+def _note(model: _Model, joint: Mapping[str, float]) -> str:
+    parts = [f"Slopes from one model. {model.fit.note.removesuffix('.')}", _product(model, joint)]
     asked = (INTERCEPT, model.pair.driver.label, model.pair.moderator.label, term_label(model.pair.term))
     other = [term for term in dict.fromkeys(model.design.terms) if term not in (*asked, *model.design.controls)]
     if other:
         parts.append(f"Held constant: {join_words([model.labels.get(name, name) for name in other])}")
     parts.append("It says what goes together for whom, not what a change would bring about")
     return ". ".join(parts) + "."
+
+
+def _product(model: _Model, joint: Mapping[str, float]) -> str:
+    """The coefficient of the product, its test, and what it adds to R²."""
+    products = model.columns(term_label(model.pair.term))
+    table = model.fit.tidy()
+    told = ""
+    if len(products) == 1:
+        row = table.iloc[products[0]]
+        told = f"b = {apa.change(row['estimate'])}, SE = {apa.change(row['std_error'])}, "
+    statistic = joint["statistic"] ** 2 if len(products) == 1 else joint["statistic"]
+    return (
+        f"Product of {model.driver} and {model.moderator}: {told}p {_equals(apa.p_value(joint['p_value']))}; it adds "
+        f"{apa.bounded(_added(model), 3)} to R² (F = {apa.number(statistic)}, df {len(products)}, by the errors above)"
+    )
+
+
+def _added(model: _Model) -> float:
+    """R² with the product less R² without it."""
+    products = model.columns(term_label(model.pair.term))
+    kept = [place for place in range(len(model.design.terms)) if place not in products]
+    names = [model.design.names[place] for place in kept]
+    less = least_squares(model.design.x[:, kept], model.design.y, names=names)
+    left = np.sum(less.residuals**2) - np.sum(model.fit.residuals**2)
+    return float(left / np.sum((model.design.y - model.design.y.mean()) ** 2))
+
+
+def _equals(written: str) -> str:
+    return written if written.startswith("<") else f"= {written}"
 
 
 def _region_note(model: _Model, false_discovery: bool) -> str:
@@ -582,8 +669,9 @@ def _region_note(model: _Model, false_discovery: bool) -> str:
     )
     return (
         f"Johnson-Neyman regions at {model.conf_level:.0%}: {tested}. Looked at are values with at least "
-        f"{model.min_n} respondents on either side; shares count everybody beyond to the outer stretches. That a slope "
-        "is clear in one stretch and not in the next does not say that the two differ: the difference of slopes does."
+        f"{model.min_n} respondents on either side; shares are rounded to {SHARE_STEP:.0%} and count everybody beyond "
+        "to the outer stretches. That a slope is clear in one stretch and not in the next does not say that the two "
+        "differ: the difference of slopes does."
     )
 
 
@@ -594,14 +682,29 @@ def _findings(model: _Model, found: tuple[Region, ...], verdict: str) -> Iterato
         yield Finding(name="regions_without_difference", text=text)
     values = _values(model)
     if values is not None and len(np.unique(values)) > 2 and not found:
-        text = "Nearly everybody has the same value of the moderator, so no regions are looked for."
-        yield Finding(name="no_regions", text=text)
+        same = len(values) - np.unique(values, return_counts=True)[1].max() < model.min_n
+        why = "Nearly everybody has the same value" if same else "Too few respondents are on either side of the values"
+        yield Finding(name="no_regions", text=f"{why} of the moderator, so no regions are looked for.")
+    yield from _two_valued_outcome(model)
     if verdict == DIFFERS and values is not None and abs(_overlap(model)) >= OVERLAP:
         text = (
             f"{model.driver} and {model.moderator} go together, so that a curved link of one of them would look like "
             "slopes that differ. Look at the raw data before believing it."
         )
         yield Finding(name="product_or_curve", text=text)
+
+
+def _two_valued_outcome(model: _Model) -> Iterator[Finding]:
+    """Say what slopes of an outcome of 0 and 1 are."""
+    if np.isin(model.design.y, (0.0, 1.0)).all():
+        slope = model.fit.tidy()["estimate"][model.columns(term_label(model.pair.term))[0]]
+        points = apa.number(100 * slope, 1)
+        text = (
+            f"{model.outcome} is 0 or 1, so slopes are differences of a share: 0.10 are 10 points; the (first) product "
+            f"is {points} points per unit of both. Straight lines may leave 0 to 1 and then differ where odds do not: "
+            'ask regress(..., family="logit") too.'
+        )
+        yield Finding(name="two_valued_outcome", text=text)
 
 
 def _overlap(model: _Model) -> float:

@@ -12,11 +12,14 @@ from smstudy.display import apa
 
 Array = NDArray[np.float64]
 Places = list[tuple[str, float]]
+Ends = tuple[float, bool]
 PERCENTILES = (16, 50, 84)
-NUMBERS = re.compile(r" \([−\d.,]+(?: less [−\d.,]+)?\)")
+NUMBER = r"−?\d[\d.,]*(?:e[−+]?\d+)?"
+NUMBERS = re.compile(rf" \({NUMBER}(?: less {NUMBER})?\)")
+DIGITS = 3
 
 
-def usual_values(values: Array, low: float, high: float) -> Places:
+def usual_values(values: Array, low: float, high: float, min_n: int) -> Places:
     """The mean and one standard deviation around it, or percentiles if that is beyond a range; both of two values.
 
     Parameters
@@ -25,6 +28,8 @@ def usual_values(values: Array, low: float, high: float) -> Places:
         The moderator.
     low, high : float
         Range that enough respondents are on either side of.
+    min_n : int
+        Respondents a percentile must be the value of; see `quantile_of_several`.
 
     References
     ----------
@@ -32,9 +37,9 @@ def usual_values(values: Array, low: float, high: float) -> Places:
 
     Examples
     --------
-    >>> usual_values(np.array([0.0, 1.0, 1.0]), 0, 1)
+    >>> usual_values(np.array([0.0, 1.0, 1.0]), 0, 1, 5)
     [('0', 0.0), ('1', 1.0)]
-    >>> usual_values(np.arange(5.0), 0, 4)[0]
+    >>> usual_values(np.arange(5.0), 0, 4, 5)[0]
     ('mean − 1 SD (0.42)', 0.41886116991581024)
     """
     distinct = np.unique(values)
@@ -43,8 +48,74 @@ def usual_values(values: Array, low: float, high: float) -> Places:
     mean, spread = values.mean(), values.std(ddof=1)
     named = [("mean − 1 SD", mean - spread), ("mean", mean), ("mean + 1 SD", mean + spread)]
     if mean - spread < low or mean + spread > high:
-        named = [(f"{share}th percentile", np.quantile(values, share / 100)) for share in PERCENTILES]
-    return [(f"{words} ({apa.number(value)})", float(value)) for words, value in named]
+        named = [(f"{share}th percentile", quantile_of_several(values, share / 100, min_n)) for share in PERCENTILES]
+    numbers = told_apart(*(value for _, value in named))
+    return [(f"{words} ({number})", float(value)) for (words, value), number in zip(named, numbers, strict=True)]
+
+
+def told_apart(*values: float) -> tuple[str, ...]:
+    """Write values with two decimals, or with so many that they are told apart.
+
+    >>> told_apart(2.084, 2.917), told_apart(0.0, 1e-9), told_apart(0.001, 0.0042)
+    (('2.08', '2.92'), ('0', '1e−9'), ('0.001', '0.004'))
+    """
+    apart = np.diff(np.unique(values)).min(initial=np.inf)
+    decimals = 2 if apart >= 0.01 or not np.isfinite(apart) else int(np.ceil(-np.log10(apart)))
+    if decimals <= DIGITS:
+        return tuple(apa.number(value, decimals) for value in values)
+    return tuple(_shortest(value, apart) for value in values)
+
+
+def _shortest(value: float, apart: float) -> str:
+    """Enough digits to tell a value from one so far apart."""
+    digits = int(np.ceil(np.log10(max(abs(value) / apart, 1.0)))) + 1
+    return re.sub(r"e-0*", "e−", f"{value:.{digits}g}").replace("-", "−")
+
+
+def end_words(first: Ends, last: Ends) -> str:
+    """How an effect at a last place stands beside that at a first: stronger, weaker, or of the other sign.
+
+    Each end is an estimate and whether it is clear. Of two signs, one not clear, only which is higher is told.
+
+    >>> end_words((-0.178, True), (-0.085, True)), end_words((-0.2, True), (0.3, True))
+    ('weaker', 'changes sign')
+    >>> end_words((-0.2, True), (0.1, False))
+    'higher'
+    """
+    (start, known), (end, told) = first, last
+    if start * end < 0:
+        return "changes sign" if known and told else "higher" if end > start else "lower"
+    return "stronger" if abs(end) > abs(start) else "weaker"
+
+
+def quantile_of_several(values: Array, share: float, min_n: int) -> float:
+    """A quantile if at least `min_n` respondents have that value, else the mean of the `min_n` values around it.
+
+    >>> quantile_of_several(np.array([1.0, 1, 1, 2, 3, 4]), 0.25, 3), quantile_of_several(np.arange(9.0), 1, 3)
+    (1.0, 7.0)
+    """
+    ordered = np.sort(values)
+    found = float(np.quantile(ordered, share))
+    return _of_several(ordered, found, round(share * (len(ordered) - 1)) - min_n // 2, min_n)
+
+
+def range_of_several(values: Array, min_n: int) -> tuple[float, float]:
+    """A low and a high value that at least `min_n` respondents are on either side of, and that is no single one's.
+
+    >>> range_of_several(np.arange(9.0), 3)
+    (3.0, 5.0)
+    """
+    rising, falling = np.sort(values), -np.sort(-values)
+    low, high = (_of_several(each, float(each[min_n - 1]), min_n - 1, min_n) for each in (rising, falling))
+    return low, high
+
+
+def _of_several(ordered: Array, found: float, start: int, min_n: int) -> float:
+    """A value that `min_n` have, or the mean of so many in order from `start`."""
+    if (ordered == found).sum() >= min_n:
+        return found
+    start = min(max(start, 0), len(ordered) - min_n)
+    return float(ordered[start : start + min_n].mean())
 
 
 def without_numbers(words: pd.Series) -> pd.Series:

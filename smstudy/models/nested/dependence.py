@@ -20,11 +20,11 @@ from smstudy.inference.psychometrics.intraclass import Grouped, grouped_correlat
 from smstudy.inference.regression.design import INTERCEPT, Design, build_design
 from smstudy.inference.regression.formula import Formula, parse_formula
 from smstudy.inference.regression.least_squares import LeastSquares, least_squares
-from smstudy.inference.regression.likeness import design_effects, shared_part
+from smstudy.inference.regression.likeness import clustered_effects, design_effects, shared_part
 from smstudy.inference.regression.mixed import mixed_model
 from smstudy.inference.regression.random_effects import boundary_p
 from smstudy.inference.threads import one_thread
-from smstudy.models.nested.teams import Teams, check_level, check_rows, teams_of
+from smstudy.models.nested.teams import Teams, check_group, check_level, check_rows, teams_of
 from smstudy.models.regressions.likelihood_models import labels_of_terms
 from smstudy.privacy import Privacy
 from smstudy.result import Finding, Result
@@ -76,15 +76,67 @@ class _Likeness(NamedTuple):
     high: float
 
 
+class _Effects(NamedTuple):
+    """Design effects of all drivers: estimates and upper ends, shape (k,) each.
+
+    `level`, `level_high`: if teams differ in their level only; `clustered`, `clustered_high`: whatever differs, missing
+    for what whole teams share.
+    """
+
+    level: Array
+    level_high: Array
+    clustered: Array
+    clustered_high: Array
+
+    @property
+    def estimate(self) -> Array:
+        """The larger one."""
+        return np.fmax(self.level, self.clustered)
+
+    @property
+    def high(self) -> Array:
+        """The larger upper end."""
+        return np.fmax(self.level_high, self.clustered_high)
+
+
+class _Drivers(NamedTuple):
+    """All coefficients but the constant: places in the design, names, and shares that lie between teams."""
+
+    places: NDArray[np.intp]
+    names: list[str]
+    shared: Array
+
+    @property
+    def within(self) -> NDArray[np.bool_]:
+        """Which differ within teams."""
+        return self.shared < 1 - ROUNDING
+
+
 class _Found(NamedTuple):
-    """What the advice follows from: rows per driver, drivers whose effect differs, those whose team means matter."""
+    """What the advice follows from: design effects, drivers whose effect differs, those whose team means matter."""
 
     design: Design
     teams: Teams
     likeness: _Likeness
-    rows: pd.DataFrame
+    drivers: _Drivers
+    effects: _Effects
     differing: list[str]
     shifted: list[str]
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """The tidy table."""
+        names, x, codes = self.drivers.names, self.design.x, self.teams.codes
+        pairs = zip(names, self.effects.estimate, self.effects.high, strict=True)
+        return pd.DataFrame(
+            {
+                "term": names,
+                "icc_1": [_icc(x[:, place], codes) for place in self.drivers.places],
+                "deff": self.effects.estimate,
+                "deff_high": self.effects.high,
+                "reading": [_reading(*pair, differs=name in self.differing) for name, *pair in pairs],
+            }
+        )
 
 
 def nesting(
@@ -108,11 +160,23 @@ def nesting(
     Returns
     -------
     NestingAdvice
-        `ignore the teams` if even at the upper end of the interval of the intraclass correlation of the residuals no
-        standard error of a driver is off by more than 5 % (5 % false alarms then are 6 %) and no effect differs between
-        teams; `cannot tell` with fewer than 6 teams; `clustered errors` with at least 40 teams between which the effect
-        of a driver differs; else `mixed model`.
-        `deff` is the design effect of each coefficient, `icc_1` the share of the driver that lies between teams.
+        `cannot tell` with fewer than 6 teams; `mixed model` with fewer than 40 teams between which the effect of a
+        driver is seen to differ, or where teams can matter by their level only; `ignore the teams` if even at the upper
+        end of its interval no standard error of a driver is off by more than 5 % (5 % false alarms then are 6 %), which
+        for what differs within teams takes some hundred teams; else `clustered errors`, which hold whatever teams
+        differ in and cost little.
+        `deff` is the design effect of each coefficient: what a common level of a team makes of it (Moulton) or the
+        variance by clustered errors (CR2) against that by robust ones (HC2), whichever is larger. `icc_1` is ICC(1) of
+        the driver as R multilevel, below 0 if members of a team differ more than strangers; `icc_1_residual` in
+        `glance()` is that of what drivers leave.
+
+    Notes
+    -----
+    Simulated with 32 teams, 640 respondents, one driver without an effect on average, 600 samples each (Monte-Carlo
+    error 0.9 %; slopes and levels of teams, 0.35, in units in which residuals have 0.9). False alarms of a regression
+    that ignores the teams, of a random intercept alone, and of following the advice: 4, 4 and 4 % where nothing
+    differs; 4, 5 and 3 % where levels differ; 14, 16 and 5 % where slopes differ too by 0.2; 29, 36 and 7 % by 0.4.
+    "Ignore the teams" was the advice in 3, 5, 0 and 0 % of the samples, and `deff` about right in as many.
 
     Raises
     ------
@@ -131,14 +195,16 @@ def nesting(
     check_level(conf_level)
     parsed = parse_formula(formula).without_control(group)
     _check(parsed, group)
+    check_group(data, group)
     design = build_design(parsed, pool_hidden(data, parsed.columns), min_level_n=policy.min_n, also=[group])
     check_rows(design)
     teams = teams_of(pooled_column(data, group)[design.used], group)
     with one_thread():
         fit = least_squares(design.x, design.y, names=design.names)
-        likeness = _likeness(fit, teams, conf_level)
-        rows = _rows(design, fit, teams, likeness)
-        found = _Found(design, teams, likeness, rows, _differing(design, teams, rows), _shifted(design, teams, rows))
+        likeness, drivers = _likeness(fit, teams, conf_level), _drivers(design, teams)
+        effects = _effects(fit, teams, likeness, drivers, conf_level)
+        unlike = _differing(design, teams, drivers), _shifted(design, teams, drivers)
+        found = _Found(design, teams, likeness, drivers, effects, *unlike)
     labels = {**labels_of(data)}
     labels |= labels_of_terms(design, labels)
     return _result(found, labels, policy, spoken=labels.get(group, group), conf_level=conf_level)
@@ -154,25 +220,26 @@ def _check(parsed: Formula, group: str) -> None:
 def _result(
     found: _Found, labels: Mapping[str, str], policy: Privacy, *, spoken: str, conf_level: float
 ) -> NestingAdvice:
-    verdict, reason = _advice(found.rows, found.likeness, found.teams, found.differing, labels)
+    rows = found.rows
+    verdict, reason = _advice(found, rows, labels)
     words = (_spoken(names, labels) for names in (found.differing, found.shifted))
     return NestingAdvice(
         title=f"Do teams matter ({spoken})? Advice: {verdict}",
         note=f"{reason} Design effect: by how much the variance of a coefficient differs from what a regression that "
-        "ignores the teams says, at the estimated likeness of members and at the upper end of its interval. Teams are "
-        f"ignored if no standard error but the constant's is off by more than {TOLERABLE:.0%} there and no effect "
-        "differs between teams.",
+        "ignores the teams says, by the likeness of members or by clustered errors, whichever says more, with the "
+        "upper end of its interval. Teams are ignored if no standard error but the constant's is off by more than "
+        f"{TOLERABLE:.0%} there. A mixed model can be more precise even where errors are right.",
         findings=(*found.design.findings, *_findings(found.teams, *words)),
         labels=labels,
         privacy=policy,
         verdict=verdict,
         reason=reason,
-        rows=found.rows,
+        rows=rows,
         summary={
             "n": len(found.design.y),
             "n_dropped": found.design.n_dropped,
             "n_groups": len(found.teams.names),
-            "icc_1": found.likeness.single,
+            "icc_1_residual": found.likeness.single,
             "conf_low": found.likeness.low,
             "conf_high": found.likeness.high,
             "verdict": verdict,
@@ -189,29 +256,34 @@ def _likeness(fit: LeastSquares, teams: Teams, conf_level: float) -> _Likeness:
     return _Likeness(max(found.single, 0.0), max(found.single_ends[0], 0.0), max(found.single_ends[1], 0.0))
 
 
-def _rows(design: Design, fit: LeastSquares, teams: Teams, likeness: _Likeness) -> pd.DataFrame:
-    kept = np.flatnonzero(np.array(design.names) != INTERCEPT)
-    effects, highest = (
-        design_effects(fit.influence[kept], teams.codes, value) for value in (likeness.single, likeness.high)
-    )
-    return pd.DataFrame(
-        {
-            "term": [design.names[j] for j in kept],
-            "icc_1": [shared_part(design.x[:, j], teams.codes) for j in kept],
-            "deff": effects,
-            "deff_high": highest,
-            "reading": [_reading(*pair) for pair in zip(effects, highest, strict=True)],
-        }
-    )
+def _drivers(design: Design, teams: Teams) -> _Drivers:
+    places = np.flatnonzero(np.array(design.names) != INTERCEPT)
+    shared = np.array([shared_part(design.x[:, place], teams.codes) for place in places])
+    return _Drivers(places, [design.names[place] for place in places], shared)
 
 
-def _reading(effect: float, highest: float) -> str:
+def _effects(fit: LeastSquares, teams: Teams, likeness: _Likeness, drivers: _Drivers, conf_level: float) -> _Effects:
+    influence = fit.influence[drivers.places]
+    level = (design_effects(influence, teams.codes, value) for value in (likeness.single, likeness.high))
+    clustered = clustered_effects(fit, teams.codes, conf_level)
+    return _Effects(*level, *(np.where(drivers.within, effects[drivers.places], np.nan) for effects in clustered))
+
+
+def _icc(column: Array, codes: NDArray[np.intp]) -> float:
+    """ICC(1) of a driver; 1 if whole teams share it."""
+    try:
+        return grouped_correlation(column, codes).single
+    except EstimationError:
+        return 1.0
+
+
+def _reading(effect: float, highest: float, *, differs: bool) -> str:
     """How far off the standard error is that ignores the teams."""
     if _off(effect) > TOLERABLE:
         return f"ignored: error {_share_off(effect)}"
     if _off(highest) > TOLERABLE:
         return f"ignored: error perhaps {_share_off(highest)}"
-    return "ignored: error about right"
+    return "ignored: its effect differs between teams" if differs else "ignored: error about right"
 
 
 def _off(effect: float) -> float:
@@ -223,19 +295,19 @@ def _share_off(effect: float) -> str:
     return f"{abs(off):.0%} too {'large' if off > 0 else 'small'}"
 
 
-def _differing(design: Design, teams: Teams, rows: pd.DataFrame) -> list[str]:
-    """Drivers whose effect differs between teams, by likelihood-ratio tests corrected for their number."""
+def _differing(design: Design, teams: Teams, drivers: _Drivers) -> list[str]:
+    """Drivers whose effect is seen to differ between teams, by likelihood-ratio tests corrected for their number."""
     if len(teams.names) < FEWEST_TEAMS:
         return []
-    names = _within(design, rows)
+    names = _numbers(design, drivers, drivers.within)
     p_values = holm([_p_of_slope(design, teams, name) for name in names])
     return [name for name, p in zip(names, p_values, strict=True) if p < TOLD]
 
 
-def _within(design: Design, rows: pd.DataFrame) -> list[str]:
-    """Drivers that are numbers and differ within teams."""
-    within = set(rows.loc[rows["icc_1"] < 1 - ROUNDING, "term"])
-    return [name for name, number in zip(design.names, design.numeric, strict=True) if number and name in within]
+def _numbers(design: Design, drivers: _Drivers, chosen: NDArray[np.bool_]) -> list[str]:
+    """Those of the chosen drivers that are numbers."""
+    names = zip(drivers.names, drivers.places, chosen, strict=True)
+    return [name for name, place, kept in names if kept and design.numeric[place]]
 
 
 def _p_of_slope(design: Design, teams: Teams, name: str) -> float:
@@ -247,11 +319,10 @@ def _p_of_slope(design: Design, teams: Teams, name: str) -> float:
     return boundary_p(2 * (with_slope.log_likelihood - level.log_likelihood), 1)
 
 
-def _shifted(design: Design, teams: Teams, rows: pd.DataFrame) -> list[str]:
+def _shifted(design: Design, teams: Teams, drivers: _Drivers) -> list[str]:
     """Drivers whose mean in a team goes with the outcome otherwise than the driver does within teams."""
-    between = set(rows.loc[rows["icc_1"] > ROUNDING, "term"])
-    names = [name for name in _within(design, rows) if name in between]
-    if not names or len(teams.names) < FEWEST_TEAMS + len(rows) + len(names):
+    names = _numbers(design, drivers, drivers.within & (drivers.shared > ROUNDING))
+    if not names or len(teams.names) < FEWEST_TEAMS + len(drivers.names) + len(names):
         return []
     columns = design.x[:, [design.names.index(name) for name in names]]
     means = np.column_stack([np.bincount(teams.codes, column) / teams.sizes for column in columns.T])[teams.codes]
@@ -267,34 +338,43 @@ def _shifted(design: Design, teams: Teams, rows: pd.DataFrame) -> list[str]:
     return [name for name, p in zip(names, p_values, strict=True) if p < TOLD]
 
 
-def _advice(
-    rows: pd.DataFrame, likeness: _Likeness, teams: Teams, differing: list[str], labels: Mapping[str, str]
-) -> tuple[str, str]:
-    off = [_off(effect) for effect in rows["deff_high"]]
-    count, worst = len(teams.names), rows.iloc[int(np.argmax(off))]
-    alike = f"ICC {apa.bounded(likeness.single)} [{apa.bounded(likeness.low)}, {apa.bounded(likeness.high)}]"
-    if max(off) <= TOLERABLE and not differing:
+def _advice(found: _Found, rows: pd.DataFrame, labels: Mapping[str, str]) -> tuple[str, str]:
+    count, likeness = len(found.teams.names), found.likeness
+    off = [_off(effect) for effect in found.effects.high]
+    alike = f"ICC of residuals {apa.bounded(likeness.single)} "
+    alike += f"[{apa.bounded(likeness.low)}, {apa.bounded(likeness.high)}]"
+    if max(off) <= TOLERABLE and not found.differing:
         return IGNORE, (
-            f"Members of a team resemble each other too little to matter for these drivers ({alike}): regress() is "
-            "enough."
+            "Members of a team resemble each other too little, and effects differ too little between teams, to matter "
+            f"for these drivers ({alike}): regress() is enough."
         )
     if count < FEWEST_TEAMS:
         return CANNOT_TELL, (
             f"{count} teams are too few to tell how teams differ ({alike}). What differs within teams can be compared "
             "there: add the teams to regress() as C() of their column; what whole teams share cannot be judged."
         )
-    word = labels.get(worst["term"], worst["term"])
-    why = f"Members of a team may resemble each other enough to matter ({alike}; {word}, {worst['reading']})"
-    spoken = _spoken(differing, labels)
-    if differing and count >= MANY_TEAMS:
+    worst = rows.iloc[int(np.argmax(off))]
+    why = f"Teams may differ enough to matter ({alike}; {labels.get(worst['term'], worst['term'])}, {worst['reading']})"
+    if found.differing:
+        return _advice_on_slopes(why, _spoken(found.differing, labels), count)
+    if any(_off(effect) > TOLERABLE for effect in found.effects.clustered_high):
+        return CLUSTERED, (
+            f"{why}, and {count} teams cannot rule out that effects differ between them: clustered errors, "
+            "regress(cluster=), hold whatever teams differ in and cost little. To say how teams differ, use "
+            "multilevel()."
+        )
+    enough = "" if count < MANY_TEAMS else " Clustered errors are as good if the teams themselves are of no interest."
+    return MIXED, f"{why}: use multilevel().{enough}"
+
+
+def _advice_on_slopes(why: str, spoken: str, count: int) -> tuple[str, str]:
+    """Advice where the effect of a driver is seen to differ between teams."""
+    if count >= MANY_TEAMS:
         return CLUSTERED, (
             f"{why}, and the effect of {spoken} differs between teams: with {count} teams clustered errors, "
-            "regress(cluster=), hold whatever the likeness is made of. To say how teams differ, use multilevel() with "
-            "slopes=."
+            "regress(cluster=), hold whatever teams differ in. To say how teams differ, use multilevel() with slopes=."
         )
-    slopes = f", with slopes= for {spoken}, whose effect differs between teams" if differing else ""
-    enough = "" if count < MANY_TEAMS else " Clustered errors are as good if the teams themselves are of no interest."
-    return MIXED, f"{why}: use multilevel(){slopes}.{enough}"
+    return MIXED, f"{why}: use multilevel(), with slopes= for {spoken}, whose effect differs between teams."
 
 
 def _spoken(names: list[str], labels: Mapping[str, str]) -> str:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import expit
 
-from smstudy.display import figures, rules
-from smstudy.display.prose import join_words
+from smstudy.display import figures, rules, tables
+from smstudy.display.prose import join_words, plural
 from smstudy.errors import DataError, DisclosureError, StudyError, did_you_mean
 from smstudy.inference.psychometrics.intraclass import grouped_correlation
 from smstudy.inference.regression.design import INTERCEPT, Design, build_design
@@ -36,6 +36,7 @@ from smstudy.models.nested.teams import (
     TeamDeviations,
     Teams,
     TeamVariances,
+    check_group,
     check_level,
     check_rows,
     closed_teams,
@@ -45,6 +46,7 @@ from smstudy.models.nested.teams import (
     variance_rows,
 )
 from smstudy.models.regressions.likelihood_models import hidden_controls, labels_of_terms
+from smstudy.models.regressions.readings import CROSSED, POINT, contexts, size_words
 from smstudy.privacy import Privacy
 from smstudy.result import Finding, Poolable, Result
 from smstudy.survey.dataset import Data, frame_of, labels_of, privacy_of
@@ -61,6 +63,7 @@ ENOUGH_PER_COEFFICIENT = 10
 EFFECT_NODES = 15
 MOST_ALONE = 0.5
 UNEQUAL = 1.0
+SHIFTED = ("center", "scale")
 SHOWN = (
     "term", "estimate", "odds_ratio", "std_error", "conf_low", "conf_high", "std_estimate", "statistic", "df",
     "p_value", "reading",
@@ -116,7 +119,7 @@ class Multilevel(Result):
     def layout(self, shown: pd.DataFrame) -> pd.DataFrame:
         """Leave out controls and columns without a value."""
         columns = [name for name in SHOWN if name in shown and shown[name].notna().any()]
-        return shown.loc[~shown["term"].isin(self.controls), columns]
+        return tables.ratios_with_intervals(shown.loc[~shown["term"].isin(self.controls), columns])
 
     def drawn(self) -> pd.DataFrame:
         """The drivers, without the constant and what is only controlled for."""
@@ -152,7 +155,10 @@ class _Request(NamedTuple):
 
 
 class _Fit(NamedTuple):
-    """What both families have in common; `df` is infinite and `residual` π²/3 in a logit."""
+    """What both families have in common; in a logit `residual` is π²/3 and `df` infinite for what varies in teams.
+
+    `modes`, `mode_errors`: the level of teams at the mean of drivers whose effect differs, then these effects.
+    """
 
     coefficients: Array
     covariance: Array
@@ -204,6 +210,7 @@ def multilevel(
         Column of the teams. A team may have one respondent.
     slopes : sequence of str
         Drivers of the formula, numbers, whose effect differs between teams; correlated with the level and each other.
+        The name of a column is enough where the formula has it centered or scaled.
     method : {"REML", "ML"}
         ML only to compare models whose drivers differ; a logit is always ML.
     family : {"linear", "logit"}
@@ -216,8 +223,11 @@ def multilevel(
     Returns
     -------
     Multilevel
-        Coefficients with Satterthwaite degrees of freedom (normal in a logit); `variances` and `teams` are results of
-        their own. `glance()` has ICC(1) and ICC(2) of the outcome as R multilevel; rWG(J) is in `agreement`.
+        Coefficients with Satterthwaite degrees of freedom (in a logit normal; for the constant and what is the same for
+        a whole team t with teams less such terms), read as those of `regress`; `variances` and `teams` are results of
+        their own, the latter with the level of teams at the mean of drivers whose effect differs. `glance()` has ICC(1)
+        and ICC(2) of the outcome as R multilevel, below 0 where members of a team differ more than strangers; ICC(1) of
+        what drivers leave is in `nesting`, rWG(J) in `agreement`.
 
     Raises
     ------
@@ -234,7 +244,8 @@ def multilevel(
     ----------
     Agrees with R `lme4::lmer`, `lmerTest`, `lme4::glmer(nAGQ = 25)`, `nlme::intervals` (tests/reference/multilevel.R).
     Explained variance: Nakagawa & Schielzeth (2013), Johnson (2014), Methods in Ecology and Evolution. Few teams:
-    McNeish & Stapleton (2016), Educational Psychology Review 28, 295-314.
+    McNeish & Stapleton (2016), Educational Psychology Review 28, 295-314; in a logit: Li & Redden (2015), BMC Medical
+    Research Methodology 15, 38.
 
     Examples
     --------
@@ -245,6 +256,7 @@ def multilevel(
     2.0
     """
     request = _request(formula, group, slopes, method, family, conf_level)
+    check_group(data, group)
     policy = privacy_of(data) if min_n is None else privacy_of(data).raised_to(min_n)
     frame = pool_hidden(data, request.formula.columns)
     design = build_design(request.formula, frame, min_level_n=policy.min_n, also=[group])
@@ -271,7 +283,14 @@ def _request(formula: str, group: str, slopes: Sequence[str], method: str, famil
         raise StudyError("A multilevel model needs the constant, whose level differs between teams. Keep it.")
     if group in parsed.columns:
         raise StudyError(f'"{group}" says which team a respondent belongs to and cannot be a term too. Remove it.')
-    return _Request(parsed, group, tuple(slopes), method, family, float(conf_level))
+    written = tuple(_as_written(name, parsed) for name in slopes)
+    return _Request(parsed, group, written, method, family, float(conf_level))
+
+
+def _as_written(name: str, formula: Formula) -> str:
+    """A driver as the formula has it: `center(si)` for `si` where that is its only term."""
+    own = [term[0] for term in formula.terms if len(term) == 1 and term[0].column == name]
+    return own[0].label if len(own) == 1 and own[0].transform in SHIFTED else name
 
 
 def _check_design(design: Design, request: _Request, policy: Privacy) -> None:
@@ -321,6 +340,8 @@ def _linear(design: Design, z: Array, teams: Teams, request: _Request) -> _Fit:
     reml = request.method == "REML"
     fit = mixed_model(design.x, design.y, z, teams.codes, reml=reml)
     q = z.shape[1]
+    middle = np.eye(q)
+    middle[0] = z.mean(axis=0)
     return _Fit(
         coefficients=fit.coefficients,
         covariance=fit.covariance,
@@ -329,8 +350,8 @@ def _linear(design: Design, z: Array, teams: Teams, request: _Request) -> _Fit:
         related=correlations(fit, request.conf_level),
         random_variance=fit.random_variance,
         residual=fit.sigma**2,
-        modes=fit.modes,
-        mode_errors=np.sqrt(np.diagonal(fit.mode_covariances, axis1=1, axis2=2)),
+        modes=fit.modes @ middle.T,
+        mode_errors=np.sqrt(np.einsum("ki,gij,kj->gk", middle, fit.mode_covariances, middle)),
         log_likelihood=fit.log_likelihood,
         parameters=design.x.shape[1] + q * (q + 1) // 2 + 1,
         tests=_tests(fit, design, z, teams.codes, reml=reml),
@@ -362,7 +383,7 @@ def _logit(design: Design, teams: Teams, conf_level: float) -> _Fit:
     return _Fit(
         coefficients=fit.coefficients,
         covariance=fit.covariance,
-        df=np.full(len(fit.coefficients), np.inf),
+        df=_logit_df(design.x, teams.codes),
         deviations=_logit_deviation(fit, conf_level),
         related=Spread(*np.empty((3, 0))),
         random_variance=fit.deviation**2,
@@ -374,6 +395,13 @@ def _logit(design: Design, teams: Teams, conf_level: float) -> _Fit:
         tests=[_test(fit.log_likelihood, fit.log_likelihood_without, 0)],
         singular=fit.singular,
     )
+
+
+def _logit_df(x: Array, codes: NDArray[np.intp]) -> Array:
+    """Teams less columns that are the same for all of a team, for these; infinite for what varies within teams."""
+    first = np.unique(codes, return_index=True)[1]
+    same = (x == x[first[codes]]).all(axis=0)
+    return np.where(same, max(len(first) - int(same.sum()), 1), np.inf)
 
 
 def _logit_deviation(fit: RandomLogit, conf_level: float) -> Spread:
@@ -399,27 +427,27 @@ def _tidy(model: _Model) -> pd.DataFrame:
             "conf_high": fit.coefficients + reach,
         }
     )
+    about = contexts(model.request.formula, design)
     if model.request.family == "logit":
         table["odds_ratio"] = np.exp(fit.coefficients)
-        sizes = [_points(model, j) for j in range(len(table))]
+        sizes = tuple(_points(model, j) for j in range(len(table)))
     else:
-        spread = np.where(design.numeric, design.x.std(axis=0, ddof=1), np.nan)
-        table["std_estimate"] = fit.coefficients * spread / design.y.std(ddof=1)
-        sizes = [_size(beta) for beta in table["std_estimate"]]
-    table["reading"] = [_reading(row, size) for row, size in zip(table.to_dict("records"), sizes, strict=True)]
+        alone = design.numeric & np.array([not words for words in about])
+        shifts = fit.coefficients / design.y.std(ddof=1)
+        table["std_estimate"] = shifts * np.where(alone, design.x.std(axis=0, ddof=1), np.nan)
+        sizes = size_words(design, table["std_estimate"].to_numpy(), shifts)
+    table["reading"] = [_reading(*read) for read in zip(table.to_dict("records"), about, sizes, strict=True)]
     return table
 
 
-def _size(standardized: float) -> str:
-    return "" if np.isnan(standardized) else rules.STANDARDIZED.read(abs(standardized))
-
-
-def _reading(row: Mapping[str, object], size: str) -> str:
-    """A coefficient in words: size and direction, where the direction is clear."""
+def _reading(row: Mapping[str, object], about: str, size: str) -> str:
+    """A coefficient in words: what it is about, or size and direction, where the direction is clear."""
     if row["term"] == INTERCEPT:
         return ""
     if row["conf_low"] <= 0 <= row["conf_high"]:
         return "direction uncertain"
+    if about:
+        return about
     return ", ".join(word for word in (size, "positive" if row["estimate"] > 0 else "negative") if word)
 
 
@@ -459,7 +487,8 @@ def _summary(model: _Model) -> dict[str, int | float | str]:
     }
     if request.family == "linear":
         alike = grouped_correlation(design.y, teams.codes)
-        summary |= {"icc_1": alike.single, "icc_2": max(alike.average, 0.0), "sigma": float(np.sqrt(fit.residual))}
+        sigma = float(np.sqrt(fit.residual))
+        summary |= {"icc_1_outcome": alike.single, "icc_2": alike.average, "sigma": sigma}
     return {
         **summary,
         "log_likelihood": fit.log_likelihood,
@@ -505,17 +534,25 @@ def _team_findings(model: _Model) -> Iterator[Finding]:
         )
         yield Finding(name="few_teams", text=text)
     if fit.singular:
-        text = (
-            "The fit is singular: teams differ no more than by chance, or one random effect follows from the others. "
-            "Intervals of the standard deviations do not exist; drop a slope, or use regress() if there is none."
-        )
-        yield Finding(name="singular_fit", text=text)
+        yield Finding(name="singular_fit", text=_singular(model))
     if sizes.std() / sizes.mean() > UNEQUAL:
         text = "Teams are of very unequal size, so a few large ones decide; degrees of freedom are less exact."
         yield Finding(name="unequal_teams", text=text, severity="info")
     if (sizes == 1).mean() > MOST_ALONE:
         text = "More than half of the teams have one respondent. Does the column really name teams?"
         yield Finding(name="teams_of_one", text=text)
+
+
+def _singular(model: _Model) -> str:
+    """What a fit at the edge says: an estimate of zero is no proof of zero."""
+    teams = plural(len(model.teams.sizes), "team")
+    if model.fit.random_variance == 0 or not model.request.slopes:
+        found = f"the estimated difference between teams is 0, which {teams} cannot prove. Its interval does not exist"
+        return f"The fit is singular: {found}; clustered errors, regress(cluster=), stay right either way."
+    return (
+        f"The fit is singular: one random effect is estimated as 0 or follows from the others, which {teams} cannot "
+        "prove. Intervals of the standard deviations do not exist; drop a slope."
+    )
 
 
 def _result(model: _Model, data: Data, policy: Privacy) -> Multilevel:
@@ -568,22 +605,33 @@ def _variances(model: _Model, labels: Mapping[str, str], policy: Privacy) -> Tea
 
 def _deviations(model: _Model, data: Data, labels: Mapping[str, str], policy: Privacy) -> TeamDeviations:
     request, teams, fit = model.request, model.teams, model.fit
-    hidden = closed_teams(data, request.group, teams.names, teams.sizes, _alike(model), policy.min_n)
+    hidden = closed_teams(data, request.group, teams.names, _people(model), _alike(model), policy.min_n)
     kept = np.flatnonzero(~hidden)
     rows = deviation_rows(
         (INTERCEPT, *request.slopes), [teams.names[i] for i in kept], teams.sizes[kept], fit.modes[kept],
         fit.mode_errors[kept], request.conf_level,
     )  # fmt: skip
+    middle = join_words([f"the mean of {labels.get(name, name)}" for name in request.slopes])
+    where = f" Levels are those at {middle}." if middle else ""
     return TeamDeviations(
         title=f"Teams beside the average one ({labels.get(request.group, request.group)})",
         note="What the model expects of each team, given its members and drawn towards the average the more the fewer "
-        "they are; intervals take the coefficients as known. Not a ranking: many intervals overlap.",
+        f"they are; intervals take the coefficients as known.{where} Not a ranking: many intervals overlap.",
         findings=hidden_finding(hidden, policy.min_n),
         labels={**labels, INTERCEPT: "Level"},
         privacy=policy,
         rows=rows,
         summary={"n_groups": len(kept), "conf_level": request.conf_level},
     )
+
+
+def _people(model: _Model) -> NDArray[np.intp]:
+    """Respondents of each team, and those who gave each answer where the outcome has two; shape (G, 1 or 3)."""
+    y, teams = model.design.y, model.teams
+    if not np.isin(y, (y.min(), y.max())).all():
+        return teams.sizes[:, None]
+    high = np.bincount(teams.codes[y == y.max()], minlength=len(teams.names))
+    return np.column_stack([teams.sizes, high, teams.sizes - high])
 
 
 def _alike(model: _Model) -> NDArray[np.bool_]:
@@ -594,11 +642,16 @@ def _alike(model: _Model) -> NDArray[np.bool_]:
     return np.maximum.reduceat(y, starts) == np.minimum.reduceat(y, starts)
 
 
+def _logit_distribution(df: Array) -> str:
+    fewest = f"t with {df.min():.0f} degrees of freedom (teams less such terms)"
+    return f"{fewest} for what is the same for a whole team, else normal distribution"
+
+
 def _note(model: _Model, labels: Mapping[str, str], *, hidden: bool) -> str:
     request, design = model.request, model.design
     tested = "t with Satterthwaite's degrees of freedom"
     if request.family == "logit":
-        tested = "estimates are log odds in an average team, normal distribution"
+        tested = f"estimates are log odds in an average team, {_logit_distribution(model.fit.df)}"
     kind = "Logistic" if request.family == "logit" else "Linear"
     method = "ML by adaptive quadrature" if request.family == "logit" else request.method
     differs = ["the level", *(f"the effect of {labels.get(name, name)}" for name in request.slopes)]
@@ -611,6 +664,8 @@ def _note(model: _Model, labels: Mapping[str, str], *, hidden: bool) -> str:
         parts.append("Points: by how much the probability differs for one unit more, averaged over people and teams")
     if request.conf_level != 0.95:
         parts.append(f"Intervals are {request.conf_level:.0%} intervals")
+    if POINT in contexts(request.formula, design):
+        parts.append(CROSSED)
     if design.event:
         parts.append(f'Modelled is the outcome "{design.event}"')
     compared = [f'{labels.get(name, name)} with "{part.names[part.reference]}"' for name, part in design.levels.items()]

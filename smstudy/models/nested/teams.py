@@ -14,11 +14,11 @@ from scipy import stats
 
 from smstudy.display import figures
 from smstudy.display.caterpillars import MOST_NAMED, caterpillar
-from smstudy.errors import DataError, StudyError
+from smstudy.errors import ColumnError, DataError, StudyError, did_you_mean
 from smstudy.inference.regression.design import INTERCEPT, Design
 from smstudy.inference.regression.random_effects import Spread
 from smstudy.result import Finding, Result
-from smstudy.survey.dataset import Data, Survey
+from smstudy.survey.dataset import Data, Survey, frame_of
 from smstudy.survey.disclosure import hidden_groups
 from smstudy.survey.suppression import hidden_rows
 
@@ -115,6 +115,14 @@ def _name(value: object) -> str:
     return f"{value:.15g}" if isinstance(value, float) else str(value)
 
 
+def check_group(data: Data, group: str) -> None:
+    """Refuse a column of teams that the data do not have with a DataError."""
+    columns = [str(name) for name in frame_of(data).columns]
+    if group not in columns:
+        hint = did_you_mean(group, columns)
+        raise ColumnError(f'There is no column "{group}", which would name teams. Name the teams: group=. {hint}')
+
+
 def check_level(conf_level: float) -> None:
     """Refuse what is no level of an interval with a StudyError."""
     if not isinstance(conf_level, (int, float)) or not 0.5 <= conf_level < 1:
@@ -198,9 +206,12 @@ def deviation_rows(
 
 
 def closed_teams(
-    data: Data, group: str, names: list[str], sizes: NDArray[np.intp], alike: NDArray[np.bool_], min_n: int
+    data: Data, group: str, names: list[str], people: NDArray[np.intp], alike: NDArray[np.bool_], min_n: int
 ) -> NDArray[np.bool_]:
     """Teams that are not shown, shape (G,): small ones, those of one mind, and those that protect them.
+
+    What the model expects of a team, its size and the coefficients tell the mean of its members. Of an outcome of two
+    answers that is how many gave each, so that teams in which few gave one of them are not shown either.
 
     Parameters
     ----------
@@ -208,8 +219,10 @@ def closed_teams(
         A survey closes what every table of it hides.
     group : str
         Column of the teams.
-    names, sizes : list of str, array of shape (G,)
-        Teams and their respondents in the model.
+    names : list of str
+        Teams of the model.
+    people : array, shape (G, k)
+        Their respondents, and where the outcome has two answers those who gave each.
     alike : bool array, shape (G,)
         Teams whose members all have the same outcome.
     min_n : int
@@ -218,7 +231,7 @@ def closed_teams(
     hidden = alike.copy()
     if isinstance(data, Survey):
         hidden |= np.isin(names, list(hidden_groups(data, group)))
-    return hidden_rows(sizes[:, None].astype(float), min_n, hidden=hidden)
+    return hidden_rows(people.astype(float), min_n, hidden=hidden)
 
 
 def hidden_finding(hidden: NDArray[np.bool_], min_n: int) -> tuple[Finding, ...]:
@@ -226,7 +239,7 @@ def hidden_finding(hidden: NDArray[np.bool_], min_n: int) -> tuple[Finding, ...]
     if not hidden.any():
         return ()
     text = (
-        f"Teams are not shown: fewer than {min_n} respondents, all with the same answer, or needed so that such a one "
-        "does not follow. They count in the model."
+        f"Teams are not shown: fewer than {min_n} respondents, in all or with one of two answers, all with the same "
+        "answer, or needed so that such a one does not follow. They count in the model."
     )
     return (Finding(name="groups_hidden", text=text, severity="info"),)

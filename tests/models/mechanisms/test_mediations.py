@@ -116,7 +116,9 @@ def test_the_same_seed_gives_the_same_interval(frame):
 def test_bca_moves_the_ends_not_the_estimate(frame):
     percentile, bca = (mediate(frame, **ASKED, interval=kind).tidy() for kind in ("percentile", "bca"))
     assert (percentile["estimate"] == bca["estimate"]).all()
-    assert (percentile["conf_low"] != bca["conf_low"]).all() and bca["p_value"].isna().all()
+    assert (percentile["conf_low"] != bca["conf_low"]).all() and bca["p_value"][2:].isna().all()
+    for place, formula in ((0, "y ~ x"), (1, "y ~ x + m")):
+        assert bca["p_value"][place] == pytest.approx(regress(formula, frame).tidy()["p_value"][1], rel=1e-8)  # same
 
 
 def test_a_driver_in_words_equals_one_of_0_and_1(frame):
@@ -144,7 +146,7 @@ def test_the_share_of_the_total_is_given_only_where_it_has_a_sense(frame):
 def test_planted_moderated_mediation_is_found(frame):
     found = mediate(frame, **{**ASKED, "n_boot": 500}, moderator="w", model=7).tidy()
     row = found[found["effect"] == "index"].iloc[0]
-    assert row["conf_low"] > 0 and row["reading"] == "indirect effect rises with w"
+    assert row["conf_low"] > 0 and row["reading"] == "indirect effect is stronger where w is high"
     steps = found.loc[found["effect"] == "indirect", ["moderator_value", "estimate"]].to_numpy()
     slope = (steps[2, 1] - steps[0, 1]) / (steps[2, 0] - steps[0, 0])
     assert row["estimate"] == pytest.approx(slope)
@@ -152,7 +154,7 @@ def test_planted_moderated_mediation_is_found(frame):
 
 def test_words_stay_with_what_one_wave_can_tell(frame):
     found = mediate(frame, **{**ASKED, "mediators": ["m", "k"]})
-    assert found.findings[0].name == "one_wave"
+    assert found.findings[0].name == "one_wave" and found.findings[0].text.startswith("If driver")
     assert not any(word in found.to_text() for word in ("causes", "leads to", "because of", "explains"))
     assert "in line with" in found.to_text()
 
@@ -167,7 +169,73 @@ def test_the_confounding_curve_is_the_indirect_effect_at_zero_and_crosses_at_rho
     assert np.interp(rho, curve.index, curve["estimate"]) == pytest.approx(
         0, abs=0.01
     )  # straight between steps of 0.05
-    assert mediate(frame, **{**ASKED, "mediators": ["m", "k"]}).confounding is None
+    assert mediate(frame, **{**ASKED, "mediators": ["m", "k"], "model": 6}).confounding is None
+    assert mediate(frame, **ASKED, moderator="w", model=7).confounding is None
+
+
+def test_mediators_side_by_side_are_tried_one_at_a_time(frame):
+    found = mediate(frame, **{**ASKED, "mediators": ["m", "k"]})
+    table, effects = found.confounding.tidy(), found.tidy().set_index("term")
+    for name, other in (("m", "k"), ("k", "m")):
+        own = table[table["term"] == name].set_index("rho")
+        assert own.loc[0.0, "estimate"] == pytest.approx(effects.loc[name, "estimate"])
+        assert own.loc[0.0, "conf_low"] == pytest.approx(effects.loc[name, "conf_low"])
+        rho = partial_correlation(frame, name, "y", ["x", other])
+        assert np.interp(rho, own.index, own["estimate"]) == pytest.approx(0, abs=0.01)  # straight between steps
+        assert f"{name} {rho:.2f}".replace(" 0.", " .") in found.confounding.note
+    assert "conf_level" in found.confounding.glance() and "rho" not in found.confounding.glance()
+
+
+def partial_correlation(frame, one, other, given):
+    fits = [regress(f"{name} ~ {' + '.join(given)}", frame) for name in (one, other)]
+    return float(np.corrcoef(*(fit.residuals for fit in fits))[0, 1])
+
+
+def test_a_planted_confounder_of_one_of_two_mediators_is_undone_at_its_rho():
+    rng = np.random.default_rng(5)
+    x, u, e, o, d = rng.normal(size=(5, 200_000))
+    m, k = 0.5 * x + 0.8 * u + e, 0.4 * x + o
+    y = 0.3 * m + 0.5 * k + 0.2 * x + 0.6 * u + d
+    frame = pd.DataFrame({"x": x, "m": m, "k": k, "y": y})
+    table = mediate(frame, **{**ASKED, "mediators": ["m", "k"], "n_boot": 100}).confounding.tidy()
+    rho = 0.48 / np.sqrt((0.64 + 1) * (0.36 + 1))  # of 0.8 u + e and 0.6 u + d
+    own = table[table["term"] == "m"]
+    assert np.interp(rho, own["rho"], own["estimate"]) == pytest.approx(0.15, abs=0.01)  # steps of rho, and 200,000
+
+
+def test_words_of_a_weaker_negative_effect_do_not_say_that_it_rises(frame):
+    turned = frame.assign(x=-frame["x"])
+    turned["m"] = -(0.8 - 0.3 * frame["w"]) * turned["x"] + 0.5 * frame["c"]
+    turned["y"] = 0.8 * turned["m"] + np.random.default_rng(1).normal(size=N)
+    found = mediate(turned, **{**ASKED, "n_boot": 500}, moderator="w", model=7).tidy()
+    steps = found.loc[found["effect"] == "indirect", "estimate"].to_numpy()
+    assert (steps < 0).all() and found["estimate"].iloc[-1] > 0  # the case is the one meant
+    assert found["reading"].iloc[-1] == "indirect effect is weaker where w is high"
+
+
+def test_effects_of_two_values_are_read_as_in_a_regression(frame):
+    frame = frame.assign(y=0.6 * frame["y"].std() * frame["half"] + frame["y"])
+    found = mediate(frame, **{**ASKED, "driver": "half"}).tidy()
+    assert found["reading"][0] == regress("y ~ half", frame).tidy()["reading"][1] == "medium, positive"
+
+
+def test_explained_variance_is_that_of_each_equation(frame):
+    found = mediate(frame, **ASKED, controls=["c"])
+    expected = [regress(formula, frame).glance()["r_squared"] for formula in ("m ~ x + c", "y ~ x + m + c")]
+    assert found.glance()["r_squared"] == pytest.approx(expected[1], rel=1e-10)  # the same sums
+    assert "R²: m {:.2f} and y {:.2f}".format(*expected).replace("0.", ".") in found.paths.note
+
+
+def test_very_few_respondents_warn_by_a_finding_only(frame, recwarn):
+    found = mediate(frame.head(8), **ASKED)
+    assert "too_little_data" in {finding.name for finding in found.findings}
+    assert not [warning for warning in recwarn if issubclass(warning.category, RuntimeWarning)]
+
+
+def test_very_few_clusters_are_a_serious_finding(frame):
+    few = mediate(frame.assign(team=np.arange(N) % 8), **ASKED, cluster="team")
+    found = {finding.name: finding for finding in few.findings}["few_clusters"]
+    assert found.severity == "serious" and "cannot tell" in found.text
 
 
 def test_missing_answers_are_left_out_of_all_equations_alike(frame):

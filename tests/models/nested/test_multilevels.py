@@ -11,8 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
+from scipy.special import expit
+from scipy.stats import t
 
 from smstudy.errors import DataError, DisclosureError, EstimationError, SmstudyError, StudyError
+from smstudy.inference.regression.random_logit import random_logit
 from smstudy.models.nested.multilevels import multilevel
 from smstudy.models.regressions.regression import regress
 from smstudy.privacy import Privacy
@@ -100,13 +103,31 @@ def test_likelihood_ratio_agrees_with_lme4_and_halves_its_tail(name):
 
 
 @pytest.mark.parametrize("name", ["schools_slope", "army_slope"])
-def test_teams_agree_with_ranef(name):
-    expected, rows = REFERENCE[f"{name}_REML"], fitted(name).teams.tidy()
-    wide = rows.pivot(index="group", columns="term", values=["estimate", "std_error"])
-    terms = ["(intercept)", *MODELS[name][2]]
+def test_teams_agree_with_ranef_at_the_mean_of_the_driver(name):
+    expected, result = REFERENCE[f"{name}_REML"], fitted(name)
+    wide = result.teams.tidy().pivot(index="group", columns="term", values=["estimate", "std_error"])
+    slope = MODELS[name][2][0]
     for column, key in (("estimate", "modes"), ("std_error", "mode_errors")):
-        ours = wide.loc[expected["groups"], column][terms]
-        np.testing.assert_allclose(ours, expected[key], rtol=1e-5)  # near zero digits of the variances are lost
+        ours = wide.loc[expected["groups"], column]
+        np.testing.assert_allclose(ours[slope], np.array(expected[key])[:, 1], rtol=1e-5)  # digits are lost near zero
+        np.testing.assert_allclose(ours["(intercept)"], REFERENCE["at_mean"][name][key], rtol=1e-5)  # as above
+    assert f"Levels are those at the mean of {slope}" in result.teams.note
+
+
+def test_where_a_driver_has_its_zero_does_not_move_teams():
+    frame = people(20, 12, slope=0.6)
+    once = multilevel("y ~ x", frame, slopes=["x"]).teams.tidy()
+    again = multilevel("y ~ x", frame.assign(x=frame["x"] + 50), slopes=["x"]).teams.tidy()
+    pd.testing.assert_frame_equal(once, again, rtol=1e-6)  # two digits are lost beside 50
+
+
+@pytest.mark.parametrize("written", ["center(x)", "scale(x)"])
+def test_a_slope_may_be_named_by_its_column(written):
+    frame = people(slope=0.5)
+    once, again = (multilevel(f"y ~ {written}", frame, slopes=[name]) for name in ("x", written))
+    pd.testing.assert_frame_equal(once.variances.tidy(), again.variances.tidy())
+    with pytest.raises(StudyError, match='slopes names "x"'):
+        multilevel("y ~ log(x)", frame.assign(x=lambda f: f["x"] + 9), slopes=["x"])
 
 
 def test_a_variance_of_zero_agrees_with_lme4():
@@ -127,7 +148,19 @@ def test_a_variance_of_zero_agrees_with_lme4():
 @pytest.mark.parametrize("name", ["army", "schools"])
 def test_intraclass_correlations_agree_with_multilevel(name):
     glance = fitted(f"{name}_slope").glance()
-    np.testing.assert_allclose([glance["icc_1"], glance["icc_2"]], REFERENCE["icc"][name], rtol=1e-8)  # closed forms
+    ours = [glance["icc_1_outcome"], glance["icc_2"]]
+    np.testing.assert_allclose(ours, REFERENCE["icc"][name], rtol=1e-8)  # closed forms
+
+
+def test_members_who_differ_more_than_strangers_are_told_as_they_are():
+    expected = REFERENCE["nothing"]
+    frame = pd.DataFrame({"Batch": expected["batch"], "Yield": expected["yield"]})
+    glance = multilevel("Yield ~ 1", frame, group="Batch").glance()
+    means, within = (frame.groupby("Batch")["Yield"].agg(how) for how in ("mean", "var"))
+    ratio = 5 * means.var() / within.mean()
+    expected = [(ratio - 1) / (ratio + 4), 1 - 1 / ratio]
+    np.testing.assert_allclose([glance["icc_1_outcome"], glance["icc_2"]], expected, rtol=1e-10)  # closed forms
+    assert glance["icc_2"] < 0
 
 
 @pytest.mark.parametrize(
@@ -203,6 +236,15 @@ def test_units_and_zero_points_of_a_driver_do_not_matter(factor, shift):
         assert again.tidy()[column][1] == pytest.approx(expected, rel=1e-6)  # six digits are left of x + 1e6
 
 
+def test_an_outcome_far_from_zero_is_no_exact_one():
+    frame = people(20, 12, slope=0.4)
+    once, far = (multilevel("y ~ x", frame.assign(y=frame["y"] + shift), slopes=["x"]) for shift in (0, 1e12))
+    columns = ["estimate", "std_error"]
+    np.testing.assert_allclose(far.tidy()[columns][1:], once.tidy()[columns][1:], rtol=1e-3)  # y has four digits left
+    with pytest.raises(DataError, match="give the outcome exactly"):
+        multilevel("y ~ x", frame.assign(y=2 * frame["x"] + 1e12))
+
+
 def test_order_of_rows_does_not_matter():
     frame = people(slope=0.4)
     once, again = (multilevel("y ~ x", data, slopes=["x"]) for data in (frame, frame.sample(frac=1, random_state=1)))
@@ -268,6 +310,53 @@ def test_levels_and_controls_read_as_in_a_regression():
     assert result.labels["role[b]"] == "role: b"
 
 
+def test_a_logit_has_the_degrees_of_freedom_of_teams_for_what_teams_share():
+    rng, team = np.random.default_rng(21), np.repeat(np.arange(9), 20)
+    frame = pd.DataFrame({"unit": team.astype(str), "x": rng.normal(size=9)[team], "z": rng.normal(size=180)})
+    frame["y"] = (rng.normal(0, 0.8, 9)[team] + rng.logistic(size=180) > 0) * 1.0
+    result = multilevel("y ~ x + z", frame, family="logit")
+    np.testing.assert_array_equal(result.tidy()["df"], [7, 7, np.nan])
+    assert "t with 7 degrees of freedom (teams less such terms)" in result.note
+
+
+def test_tests_of_a_logit_hold_their_level_with_eight_teams():
+    rng, team, rejected, rounds = np.random.default_rng(22), np.repeat(np.arange(8), 20), 0, 100
+    for _ in range(rounds):
+        x = np.column_stack([np.ones(160), rng.normal(size=8)[team]])
+        y = (rng.normal(0, 0.7, 8)[team] + rng.logistic(size=160) > 0) * 1.0
+        fit = random_logit(x, y, team, names=["constant", "x"])
+        statistic = abs(fit.coefficients[1]) / np.sqrt(fit.covariance[1, 1])
+        rejected += (2 * t.sf(statistic, 6) < 0.05) / rounds
+    assert rejected <= 0.05 + 3 * 0.022  # three simulation errors; the normal distribution rejects in 13 %
+
+
+def test_coefficients_are_read_as_those_of_a_regression():
+    frame = people(20, 40).assign(half=lambda f: np.resize([0, 1], len(f)))
+    frame["side"] = frame["half"].map({0: "a", 1: "b"})
+    frame["y"] += 0.8 * frame["half"] + 0.4 * frame["x"] * frame["half"]
+    for formula in ("y ~ x + half", "y ~ x + side", "y ~ x * half", "y ~ x + square(x)", "y ~ x * side"):
+        mixed, plain = (fit.tidy() for fit in (multilevel(formula, frame), regress(formula, frame, cluster="unit")))
+        clear = ~(mixed["reading"].eq("direction uncertain") | plain["reading"].eq("direction uncertain"))
+        assert clear[1:].any() and mixed["reading"][clear].tolist() == plain["reading"][clear].tolist()
+        np.testing.assert_array_equal(mixed["std_estimate"].isna(), plain["std_estimate"].isna())
+    assert multilevel("y ~ x + half", frame).tidy()["reading"][2] == "medium, positive"
+    assert "at 0, or in the reference group" in multilevel("y ~ x * half", frame).note
+
+
+def test_products_of_a_logit_are_read_as_in_a_regression():
+    frame = people(20, 40).assign(half=lambda f: np.resize([0, 1], len(f)))
+    frame["y"] = (frame["y"] + 2 * frame["x"] * frame["half"] > 0) * 1.0
+    reading = multilevel("y ~ x * half", frame, family="logit").tidy()["reading"]
+    assert reading[1].startswith("holds at one point only") and reading[3] == "slopes differ: see moderate()"
+
+
+def test_a_difference_of_zero_is_not_proved():
+    result = multilevel("y ~ x", people(10, 8, between=0.0, seed=3))
+    text = {finding.name: finding.text for finding in result.findings}["singular_fit"]
+    assert "the estimated difference between teams is 0, which 10 teams cannot prove" in text
+    assert "chance" not in text
+
+
 def test_a_level_of_a_logit_is_read_in_points():
     frame = people(20, 20).assign(role=lambda f: np.resize(["a", "b"], len(f)))
     frame["y"] = ((frame["y"] + (frame["role"] == "b")) > 0.5) * 1.0
@@ -325,7 +414,7 @@ def test_rows_without_a_team_are_left_out_and_counted():
 @pytest.mark.parametrize(
     ("change", "formula", "options", "error", "said"),
     [
-        ({}, "y ~ x", {"group": "team"}, DataError, 'no column "team"'),
+        ({}, "y ~ x", {"group": "team"}, DataError, 'no column "team".*Name the teams: group='),
         ({"unit": "one"}, "y ~ x", {}, DataError, "one team only"),
         ({"unit": range(180)}, "y ~ x", {}, DataError, "Every team of \"unit\" has one respondent"),
         ({"unit": np.linspace(0.5, 7.7, 180)}, "y ~ x", {}, DataError, "numbers with decimals"),
@@ -395,6 +484,38 @@ def test_a_team_of_one_mind_is_not_shown():
     frame = people(20, 10)
     frame.loc[frame["unit"] == "team 03", "y"] = 2.0
     assert "team 03" not in set(multilevel("y ~ x", frame).teams.tidy()["group"])
+
+
+def answers_told(result):
+    """The attack: how many of each team said yes, from what is shown of teams, the constant and the variances."""
+    teams, variances = result.teams.shown().set_index("group"), result.variances.tidy()["estimate"]
+    level, between = result.tidy()["estimate"][0], variances[0] ** 2
+    if "odds_ratio" in result.tidy():
+        return teams["n"] * expit(level + teams["estimate"]) + teams["estimate"] / between
+    drawn = teams["n"] * between / (teams["n"] * between + variances[1] ** 2)
+    return teams["n"] * (level + teams["estimate"] / drawn)
+
+
+@pytest.mark.parametrize("family", ["linear", "logit"])
+def test_how_few_of_a_team_gave_an_answer_does_not_follow(family, monkeypatch):
+    rng, sizes = np.random.default_rng(1), np.repeat([9, 25, 60], 8)
+    unit = np.repeat([f"team {place:02d}" for place in range(24)], sizes)
+    chance = expit(np.repeat(rng.normal(-0.8, 0.7, 24), sizes))
+    frame = pd.DataFrame({"unit": unit, "y": (rng.random(len(unit)) < chance) * 1.0})
+    result = multilevel("y ~ 1", frame, family=family)
+    yes = answers_told(result)
+    np.testing.assert_allclose(yes, frame.groupby("unit")["y"].sum()[yes.index], atol=1e-3)  # a maximum searched for
+    no = result.teams.tidy().set_index("group")["n"] - yes
+    assert len(yes) > 5 and yes.min() > 5 - 1e-3 and no.min() > 5 - 1e-3
+    assert "with one of two answers" in result.teams.findings[0].text
+    monkeypatch.setattr("smstudy.models.nested.multilevels._people", lambda model: model.teams.sizes[:, None])
+    assert (answers_told(multilevel("y ~ 1", frame, family=family)).round() < 5).any()  # the attack works unprotected
+
+
+def test_a_lone_team_with_few_of_an_answer_takes_another_with_it():
+    frame = people(6, 40).assign(y=lambda f: (np.arange(len(f)) % 3 == 0) * 1.0)
+    frame.loc[frame.index[frame["unit"] == "team 03"][2:], "y"] = 0.0
+    assert len(multilevel("y ~ x", frame, family="logit").teams.tidy()) == 4
 
 
 def test_a_raised_threshold_hides_more_teams():
