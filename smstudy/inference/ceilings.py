@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
+from scipy.special import ndtri
 
 from smstudy.inference.copula import Margin, match_correlations
 
@@ -20,6 +21,9 @@ Array = NDArray[np.float64]
 Kind = Literal["ce_fdh", "cr_fdh"]
 ROUNDING = 1e-9
 CELLS = 2_000_000
+SCORING_STEPS = 20
+LONGEST_STEP = 0.5
+NARROWEST = 1e-3
 
 
 class Scope(NamedTuple):
@@ -173,6 +177,58 @@ def matched_effects(
     return _simulated(x[order], scope, kind, n_permutations, draw)
 
 
+def spread_effects(
+    x: Array, y: Array, scope: Scope, *, kind: Kind = "ce_fdh", n_permutations: int, rng: np.random.Generator
+) -> Array:
+    """Effect sizes if the outcome only rises and spreads with the condition as it does; shape (n_permutations,).
+
+    Normal scores of the outcome get a mean (a parabola) and a spread (log-linear) by those of the condition; normal
+    deviates around them are turned back into the observed answers. An outcome that spreads more the more there is of
+    the condition leaves the upper left empty without any ceiling; it has no edge, though, and a ceiling has.
+
+    References
+    ----------
+    Own proposal; the spread is fitted by maximum likelihood: Harvey (1976), Econometrica 44, 461-465.
+    """
+    order = np.argsort(x, kind="stable")
+    rising = np.sort(y)
+    middle, spread = location_and_spread(normal_scores(x[order]), normal_scores(y[order]))
+
+    def draw(size: int) -> Array:
+        drawn = middle + spread * rng.standard_normal((size, len(x)))
+        np.put_along_axis(drawn, np.argsort(drawn, axis=1), rising[None, :], axis=1)
+        return drawn
+
+    return _simulated(x[order], scope, kind, n_permutations, draw)
+
+
+def normal_scores(values: Array) -> Array:
+    """Where respondents would stand in a normal distribution; equal answers share their mean rank.
+
+    >>> normal_scores(np.array([3.0, 1.0, 2.0])).round(2).tolist()
+    [0.97, -0.97, 0.0]
+    """
+    return ndtri((stats.rankdata(values) - 0.5) / len(values))
+
+
+def location_and_spread(x: Array, y: Array) -> tuple[Array, Array]:
+    """Fit a parabola and a standard deviation that changes log-linearly with x; two arrays of shape (n,).
+
+    References
+    ----------
+    Harvey (1976), Econometrica 44, 461-465. Agrees with R `nlme::gls(weights = varExp(form = ~ x), method = "ML")`
+    (tests/reference/spread.R).
+    """
+    curve, line = np.column_stack([np.ones_like(x), x, x**2]), np.column_stack([np.ones_like(x), x])
+    logs = np.array([np.log(max(y.std(), NARROWEST)), 0.0])
+    for _ in range(SCORING_STEPS):
+        spread = np.exp(np.clip(line @ logs, np.log(NARROWEST), -np.log(NARROWEST)))
+        middle = curve @ np.linalg.lstsq(curve / spread[:, None], y / spread, rcond=None)[0]
+        excess = ((y - middle) / spread) ** 2 - 1
+        logs = logs + np.clip(np.linalg.lstsq(line, excess / 2, rcond=None)[0], -LONGEST_STEP, LONGEST_STEP)
+    return middle, spread
+
+
 def latent_correlation(x: Array, y: Array) -> float:
     """Correlation of two normal variables that, cut into these answers, have their rank correlation (ties included)."""
     ranks = stats.rankdata(x), stats.rankdata(y)
@@ -247,7 +303,16 @@ def effects_without(
     The outlier analysis of R NCA::nca_outliers, which leaves out single respondents and combinations of them.
     """
     points, counts = np.unique(np.column_stack([x, y]), axis=0, return_counts=True)
-    found = [_peeled(points, counts, scope, kind, most, sign) for sign in (-1.0, 1.0)]
+    found = [_peeled(points, counts, scope, kind, most, sign)[0] for sign in (-1.0, 1.0)]
+    return found[0], found[1]
+
+
+def less_influential(
+    x: Array, y: Array, scope: Scope | None, *, kind: Kind = "ce_fdh", most: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Say who is left where `effects_without` finds the smallest and the largest effect size; each of shape (n,)."""
+    points, which, counts = np.unique(np.column_stack([x, y]), axis=0, return_inverse=True, return_counts=True)
+    found = [_peeled(points, counts, scope, kind, most, sign)[1][which.ravel()] for sign in (-1.0, 1.0)]
     return found[0], found[1]
 
 
@@ -320,8 +385,10 @@ def _distribution(column: Array) -> tuple[Array, Array]:
     return values, counts / counts.sum()
 
 
-def _peeled(points: Array, counts: NDArray[np.intp], scope: Scope | None, kind: Kind, most: int, sign: float) -> float:
-    """Most extreme effect size in one direction (-1 lower, 1 higher) while points are left out greedily."""
+def _peeled(
+    points: Array, counts: NDArray[np.intp], scope: Scope | None, kind: Kind, most: int, sign: float
+) -> tuple[float, NDArray[np.bool_]]:
+    """Most extreme effect size in one direction (-1 lower, 1 higher) while points leave greedily, and who stays."""
     stays = np.ones(len(points), dtype=bool)
     best, left = _effect(points, counts, scope, kind), most
     while left > 0:
@@ -336,7 +403,7 @@ def _peeled(points: Array, counts: NDArray[np.intp], scope: Scope | None, kind: 
             break
         _, cost, best, stays = max(options, key=lambda option: option[0])
         left -= cost
-    return best
+    return best, stays
 
 
 def _candidates(points: Array, stays: NDArray[np.bool_]) -> Iterator[NDArray[np.bool_]]:

@@ -10,11 +10,12 @@ from scipy import stats
 from scipy.special import ndtri
 
 from smstudy.inference.group_tests import (
-    Effect,
     Moments,
     Shares,
     noncentral_t_above,
+    paired_above,
     paired_standardized,
+    pairs,
     score_of_difference,
     share_interval,
     standardized_contrast,
@@ -97,10 +98,17 @@ def equivalent_standardized(found: Moments, weights: Array, bounds: Bounds) -> E
 
 
 def equivalent_pairs_standardized(x: Array, y: Array, bounds: Bounds) -> Equivalence:
-    """Test the mean of x - y of the same people in standard deviations of their scores."""
-    wide: Effect = paired_standardized(x, y, WIDE)
-    error = (wide.conf_high - wide.conf_low) / 2 / float(ndtri((1 + WIDE) / 2))
-    return equivalent_estimate(wide.estimate, error, np.inf, bounds)
+    """Test the mean of x - y of the same people in standard deviations of their scores, which are uncertain too.
+
+    References
+    ----------
+    Weerahandi (1995), Exact Statistical Methods for Data Analysis; see `group_tests.paired_above`.
+    """
+    found, df = pairs(x, y), len(x) - 1
+    p_equivalent = max(1 - paired_above(found, bounds[0]), paired_above(found, bounds[1]))
+    p_value = float(2 * stats.t.sf(abs(found.mean) * np.sqrt(found.n / found.change), df))
+    wide, narrow = (paired_standardized(x, y, level) for level in (WIDE, NARROW))
+    return Equivalence(wide.estimate, np.nan, df, p_value, p_equivalent, *wide[1:], *narrow[1:])
 
 
 def equivalent_shares(found: Shares, bounds: Bounds) -> Equivalence:

@@ -105,6 +105,15 @@ def shared_weight(
     return np.asarray(overlap, dtype=float) / (np.asarray(n[0], dtype=float) * n[1]) - by_chance
 
 
+def forced_overlap(n: tuple[float, float], population: tuple[float, float]) -> float:
+    """How many must have answered in both waves, since there are no more people.
+
+    >>> forced_overlap((10, 8), (12, 12)), forced_overlap((10, 8), (np.inf, np.inf))
+    (6.0, 0.0)
+    """
+    return float(max(n[0] + n[1] - max(population), 0.0))
+
+
 def overlap_df(
     n: tuple[ArrayLike, ArrayLike], *, sd: tuple[float, float] = (1.0, 1.0), overlap: ArrayLike = 0.0
 ) -> Array:  # fmt: skip
@@ -173,7 +182,7 @@ def finite_change(
     )
     if variance <= NOTHING * (sd[0] ** 2 + sd[1] ** 2):
         raise EstimationError("Nothing is uncertain by these numbers, so no interval can be given. Check reliability.")
-    df = float(overlap_df(n, sd=sd, overlap=pairs if known else 0))
+    df = float(overlap_df(n, sd=sd, overlap=pairs if known else forced_overlap(n, population)))
     estimate, error = float(y.mean() - x.mean()), float(np.sqrt(variance))
     half, statistic = stats.t.isf((1 - conf_level) / 2, df) * error, estimate / error
     p_value = float(2 * stats.t.sf(abs(statistic), df))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import chain, combinations
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 from scipy.optimize import brentq
-from scipy.special import gammaln
+from scipy.special import gammaln, ndtr
 
 from smstudy.errors import EstimationError
 from smstudy.inference.means import Estimate
@@ -18,7 +20,9 @@ Array = NDArray[np.float64]
 Spread = Literal["pooled", "average", "control"]
 FAR = 40.0
 FARTHEST_EXACT, MOST_DF_EXACT = 37.0, 1e5
-CLOSE = 1e-12
+CLOSE, ALIKE = 1e-12, 1e-9
+FEWEST_UNPERMUTED, MOST_WAYS, DRAWS, BLOCK = 20, 20_000, 9_999, 1_000_000
+NODES = 40
 
 
 class Effect(NamedTuple):
@@ -157,27 +161,62 @@ def kruskal_test(groups: Sequence[Array]) -> GroupTest:
     return GroupTest(float(statistic), len(groups) - 1, float("nan"), float(stats.chi2.sf(statistic, len(groups) - 1)))
 
 
-def omega_squared(test: GroupTest, conf_level: float = 0.95) -> Effect:
-    """Share of the variance that lies between groups, from an F test; never below 0.
+def omega_squared(found: Moments, conf_level: float = 0.95) -> Effect:
+    """Share of the variance that lies between groups, each group with a variance of its own; never below 0.
 
-    The interval turns the noncentral F distribution round; its level is exact where variances are equal and nearly so
-    with Welch's F.
+    What sampling error alone brings between the means is taken off group by group. In groups of one size that gives
+    the usual omega squared of an analysis of variance; in groups of different size the usual one takes off too little
+    where small groups vary most. The interval turns the noncentral F distribution round, with moments of the sums of
+    squares matched to the variances of the groups; in simulations 95 % intervals hold the truth in 93 to 99 % of
+    samples, also of groups of 30 that vary three times as much as those of 300, or a third.
 
     References
     ----------
-    Hays (1963), Statistics for Psychologists; interval: Steiger (2004), Psychological Methods 9, 164-182. Agrees with
-    the same in plain R.
+    Hays (1963), Statistics for Psychologists; interval: Steiger (2004), Psychological Methods 9, 164-182, with the
+    degrees of freedom of Brown & Forsythe (1974), Technometrics 16, 129-132, and Mehrotra (1997), Communications in
+    Statistics: Simulation and Computation 26, 1139-1145. Agrees with R `aov` in groups of one size and with the same
+    formulas in plain R (tests/reference/comparisons.R).
 
     Examples
     --------
-    >>> round(omega_squared(GroupTest(5.0, 2, 57, 0.01)).estimate, 4)
-    0.1176
+    >>> found = Moments(np.array([20.0, 20.0, 20.0]), np.array([0.0, 0.5, 1.0]), np.ones(3))
+    >>> [round(number, 3) for number in omega_squared(found)]
+    [0.118, 0.01, 0.3]
     """
-    f, df, rest = test.statistic, test.df, test.df_residual
-    low, high = _noncentrality(lambda away: stats.ncf.sf(f, df, rest, away) if away else stats.f.sf(f, df, rest),
-                               max(df * f, 1.0), conf_level)  # fmt: skip
-    n = df + rest + 1
-    return Effect(max(0.0, df * (f - 1) / (df * (f - 1) + n)), low / (low + n), high / (high + n))
+    within, share = found.pooled_variance, found.n / found.n.sum()
+    if within <= 0:
+        raise EstimationError("Nothing varies within the groups, so there is no variance to compare them with.")
+    beyond = _squares(found).sum() - (1 - share) @ found.variance
+    start = max(_squares(found).sum() / (found.n.sum() * within), 1 / found.n.sum())
+    low, high = _noncentrality(lambda ratio: _between_above(found, ratio), start, conf_level)
+    return Effect(max(0.0, float(beyond / (beyond + found.n.sum() * within))), low / (1 + low), high / (1 + high))
+
+
+def _squares(found: Moments) -> Array:
+    """What each group adds to the sum of squares between groups."""
+    return found.n * (found.mean - found.n @ found.mean / found.n.sum()) ** 2
+
+
+def _between_above(found: Moments, ratio: float) -> float:
+    """Probability of a sum of squares between groups above this one, `ratio` being true variance between to within.
+
+    A scaled noncentral chi-squared with the mean and variance of the sum of squares, over a chi-squared that is as
+    uncertain as this mean.
+    """
+    n, variance, squares = found.n, found.variance, _squares(found)
+    share, fourth, planted = n / n.sum(), variance**2 * (n - 1) / (n + 1), ratio * n.sum()
+    chance = (1 - share) @ variance
+    noise = (1 - 2 * share) @ fourth + (share @ variance) ** 2 + share**2 @ (fourth - variance**2)
+    noise = max(noise, chance**2 / (len(n) - 1))
+    weight = 1 - share + planted * (n - 1) / (n - 1).sum()
+    mean = weight @ variance
+    tilt = squares @ variance / squares.sum() if squares.sum() > 0 else chance / (len(n) - 1)
+    spread, df = 2 * noise + 4 * tilt * planted * found.pooled_variance, chance**2 / noise
+    room = mean**2 - spread * df / 2
+    df, away = (df, 2 * mean * (mean + np.sqrt(room)) / spread - df) if room > 0 else (2 * mean**2 / spread, 0.0)
+    rest = mean**2 / (weight**2 @ (variance**2 / (n - 1)))
+    statistic = squares.sum() / mean * (df + away) / df
+    return float(stats.ncf.sf(statistic, df, rest, away) if away > CLOSE else stats.f.sf(statistic, df, rest))
 
 
 def epsilon_squared(test: GroupTest, n: int, conf_level: float = 0.95) -> Effect:
@@ -277,23 +316,88 @@ def standardized_difference(found: Moments, spread: Spread = "pooled", conf_leve
     return _normal(d, float(np.sqrt(own + about)), conf_level)
 
 
-def paired_standardized(x: Array, y: Array, conf_level: float = 0.95) -> Effect:
-    """Mean of x - y of the same people in standard deviations of their scores (root of the average variance).
+class Pairs(NamedTuple):
+    """Two answers of n people each: mean difference, variance of the differences and variance of the sums."""
 
-    Unlike a mean in standard deviations of the differences it does not grow with the correlation of both.
+    n: int
+    mean: float
+    change: float
+    sum: float
+
+    @property
+    def standardized(self) -> float:
+        """Mean difference in standard deviations of the answers (root of the average variance)."""
+        return self.mean / float(np.sqrt((self.change + self.sum) / 4))
+
+
+def pairs(x: Array, y: Array) -> Pairs:
+    """Moments of x - y of the same people.
+
+    Raises
+    ------
+    EstimationError
+        If all differ by the same.
+
+    Examples
+    --------
+    >>> pairs(np.array([1.0, 2.0, 4.0]), np.array([1.0, 1.0, 2.0])).standardized
+    0.8660254037844385
+    """
+    change = float(np.var(x - y, ddof=1)) if len(x) > 1 else 0.0
+    if change <= CLOSE * float(np.var(x) + np.var(y)):
+        raise EstimationError("All differ by the same, so no difference can be put in standard deviations.")
+    return Pairs(len(x), float(np.mean(x - y)), change, float(np.var(x + y, ddof=1)))
+
+
+def paired_above(found: Pairs, against: float) -> float:
+    """Generalized p of a true mean difference, in standard deviations of the answers, at a value or above it.
+
+    Against 0 it is that of the paired t test; elsewhere it counts that the standard deviation is uncertain too. In
+    simulations of 5 people a test at 5 % errs in up to 6.6 % of samples, of 10 and more in 4 to 6 %.
 
     References
     ----------
-    Bonett (2008), equation 17; Cumming (2012), Understanding the New Statistics, chapter 11 (d average).
+    Weerahandi (1995), Exact Statistical Methods for Data Analysis, chapter 5. Agrees with nested `integrate` in R.
+
+    Examples
+    --------
+    >>> round(paired_above(Pairs(12, 0.5, 0.4, 3.6), 0.0), 4), round(float(stats.t.sf(2.7386, 11)), 4)
+    (0.9904, 0.0096)
     """
-    df, variance = len(x) - 1, np.array([np.var(x, ddof=1), np.var(y, ddof=1)])
-    shared, unit = np.cov(x, y)[0, 1], variance.mean()
-    if unit <= 0:
-        raise EstimationError("Nothing varies, so no difference can be put in standard deviations.")
-    d = float(np.mean(x - y) / np.sqrt(unit))
-    own = d**2 * ((variance**2).sum() + 2 * shared**2) / (8 * df * unit**2)
-    about = (variance.sum() - 2 * shared) / (df * unit)
-    return _normal(d, float(np.sqrt(own + about)), conf_level)
+    uncertain, weights = _true_over_found(found.n - 1)
+    change, total = found.change * uncertain[:, None], found.sum * uncertain
+    gap = found.mean - against * np.sqrt((change + total) / 4)
+    return float(weights @ ndtr(gap * np.sqrt(found.n / change)) @ weights)
+
+
+@lru_cache(maxsize=16)
+def _true_over_found(df: int) -> tuple[Array, Array]:
+    """Values that a true variance may have, times the one found, and their weights; dense at both ends."""
+    at, weights = np.polynomial.legendre.leggauss(NODES)
+    at, weights = (at + 1) / 2, weights / 2
+    places = at**2 * (3 - 2 * at)
+    return df / stats.chi2.ppf(places, df), 6 * weights * at * (1 - at)
+
+
+def paired_standardized(x: Array, y: Array, conf_level: float = 0.95) -> Effect:
+    """Mean of x - y of the same people in standard deviations of their scores (root of the average variance).
+
+    Unlike a mean in standard deviations of the differences it does not grow with the correlation of both. The interval
+    turns `paired_above` round.
+
+    References
+    ----------
+    Cumming (2012), Understanding the New Statistics, chapter 11 (d average).
+    """
+    found, tail = pairs(x, y), (1 - conf_level) / 2
+    middle, reach = found.standardized, 1 + abs(found.standardized)
+    while paired_above(found, middle + reach) > tail or paired_above(found, middle - reach) < 1 - tail:
+        reach *= 2
+    low, high = (
+        float(brentq(lambda to, at=level: paired_above(found, to) - at, middle - reach, middle + reach, xtol=CLOSE))
+        for level in (1 - tail, tail)
+    )
+    return Effect(middle, low, high)
 
 
 def noncentral_t_limits(t: float, df: float, conf_level: float = 0.95) -> tuple[float, float]:
@@ -341,7 +445,9 @@ class Superiority(NamedTuple):
         Cliff's delta: share of pairs in which the first is higher minus share in which the second is; the same as the
         rank-biserial correlation.
     std_error, df, statistic, p_value : float
-        Test that neither is higher more often, without the assumption of equal spreads (Brunner & Munzel).
+        Test that neither is higher more often, without the assumption of equal spreads: Brunner & Munzel's, or with a
+        small group a permutation test of delta over its own error, which has no degrees of freedom. Groups that do not
+        overlap have a p only.
     """
 
     delta: Effect
@@ -356,8 +462,12 @@ class Superiority(NamedTuple):
         return (self.delta.estimate + 1) / 2
 
 
-def superiority(x: Array, y: Array, conf_level: float = 0.95) -> Superiority:
+def superiority(x: Array, y: Array, conf_level: float = 0.95, *, seed: int = 1) -> Superiority:
     """Compare two groups by pairs of their respondents.
+
+    With fewer than 20 in a group all ways to deal the answers into two groups of these sizes are counted, or 9,999
+    random ones where there are more than 20,000. The statistic is the one that the interval turns round, so that the
+    interval holds 0 exactly if p is not below 1 - conf_level.
 
     Parameters
     ----------
@@ -365,11 +475,15 @@ def superiority(x: Array, y: Array, conf_level: float = 0.95) -> Superiority:
         Without gaps.
     conf_level : float
         Level of the interval.
+    seed : int
+        Start of the random ways.
 
     References
     ----------
     Cliff (1993), Psychological Bulletin 114, 494-509; interval: Feng & Cliff (2004), J. Modern Applied Statistical
-    Methods 3(2), 322-332; test: Brunner & Munzel (2000), Biometrical Journal 42, 17-25. Agrees with both in plain R.
+    Methods 3(2), 322-332; test: Brunner & Munzel (2000), Biometrical Journal 42, 17-25. Small groups: studentized
+    permutations as Neubert & Brunner (2007), Computational Statistics & Data Analysis 51, 5192-5204, with intervals as
+    Pauly, Asendorf & Konietschke (2016), Biometrical Journal 58, 1319-1337. Agrees with all in plain R.
 
     Examples
     --------
@@ -381,14 +495,90 @@ def superiority(x: Array, y: Array, conf_level: float = 0.95) -> Superiority:
         raise EstimationError("Each group needs at least 2 respondents. Merge groups by what they mean.")
     over_y, over_x = _net_share(x, y), -_net_share(y, x)
     delta = float(over_y.mean())
+    if 1 - delta**2 <= CLOSE:
+        return _apart(delta, n, m, conf_level)
+    variance = _delta_variance(x, y, over_y, over_x)
+    if min(n, m) < FEWEST_UNPERMUTED:
+        return _permuted(x, y, delta, variance, conf_level, seed)
     parts = np.array([np.var(over_y, ddof=1) / n, np.var(over_x, ddof=1) / m])
-    total = float(parts.sum())
-    df = total**2 / float(parts**2 @ (1 / np.array([n - 1, m - 1]))) if total > 0 else float("nan")
-    error = float(np.sqrt(total))
-    statistic = delta / error if error > 0 else float("nan")
-    p_value = float(2 * stats.t.sf(abs(statistic), df)) if error > 0 else float("nan")
-    ends = _delta_interval(delta, _delta_variance(x, y, over_y, over_x), n, m, conf_level)
-    return Superiority(Effect(delta, *ends), error, df, statistic, p_value)
+    error = float(np.sqrt(parts.sum()))
+    df = float(parts.sum() ** 2 / (parts**2 @ (1 / np.array([n - 1, m - 1]))))
+    z = float(stats.norm.isf((1 - conf_level) / 2))
+    ends = _delta_end(delta, variance, -z), _delta_end(delta, variance, z)
+    return Superiority(Effect(delta, *ends), error, df, delta / error, float(2 * stats.t.sf(abs(delta / error), df)))
+
+
+def probability_above(x: Array, y: Array) -> float:
+    """Probability that a respondent of the first group is higher, ties counting half.
+
+    >>> probability_above(np.array([3.0, 4, 5, 5]), np.array([1.0, 2, 3, 4]))
+    0.875
+    """
+    return float(_net_share(x, y).mean() + 1) / 2
+
+
+def _apart(delta: float, n: int, m: int, conf_level: float) -> Superiority:
+    """Groups that do not overlap: one way of all to deal the answers, and its mirror; the interval is Wilson's."""
+    p_value = min(1.0, 2 * float(np.exp(-_log_ways(n, m))))
+    z = float(stats.norm.isf((1 - conf_level) / 2))
+    end = (min(n, m) - z**2) / (min(n, m) + z**2)
+    end = max(end, 0.0) if p_value < 1 - conf_level else min(end, 0.0)
+    ends = (end, 1.0) if delta > 0 else (-1.0, -end)
+    return Superiority(Effect(float(np.sign(delta)), *ends), float("nan"), float("nan"), float("nan"), p_value)
+
+
+def _permuted(x: Array, y: Array, delta: float, variance: float, conf_level: float, seed: int) -> Superiority:
+    """Test and interval by the ways to deal the answers into two groups."""
+    statistic = delta * np.sqrt((1 - delta**2) / variance)
+    dealt = np.sort(_dealt_statistics(x, y, seed))
+    above = len(dealt) - np.searchsorted(dealt, statistic - ALIKE)
+    below = np.searchsorted(dealt, statistic + ALIKE, "right")
+    place = int(np.ceil((1 - conf_level) / 2 * len(dealt) - ALIKE)) - 1
+    ends = _delta_end(delta, variance, -dealt[-1 - place]), _delta_end(delta, variance, -dealt[place])
+    p_value = min(1.0, 2 * float(min(above, below)) / len(dealt))
+    return Superiority(Effect(delta, *ends), float(np.sqrt(variance)), float("nan"), float(statistic), p_value)
+
+
+def _dealt_statistics(x: Array, y: Array, seed: int) -> Array:
+    """Delta over its error for all ways to deal the answers, or for random ones and the observed one."""
+    small, both = min(len(x), len(y)), np.concatenate([x, y] if len(x) <= len(y) else [y, x])
+    values, place, counts = np.unique(both, return_inverse=True, return_counts=True)
+    if _log_ways(len(x), len(y)) <= np.log(MOST_WAYS):
+        blocks = [np.array(list(combinations(range(len(both)), small)))]
+    else:
+        rng, size = np.random.default_rng(seed), max(1, BLOCK // len(both))
+        sizes = [min(size, DRAWS - start) for start in range(0, DRAWS, size)]
+        drawn = (np.argpartition(rng.random((rows, len(both))), small, axis=1)[:, :small] for rows in sizes)
+        blocks = chain([np.arange(small)[None, :]], drawn)
+    sign = 1 if len(x) <= len(y) else -1
+    return np.concatenate([sign * _statistics(_counted(place[rows], len(values)), counts) for rows in blocks])
+
+
+def _counted(places: NDArray[np.intp], kinds: int) -> Array:
+    """How many of each row have each value."""
+    rows = len(places)
+    flat = (places + kinds * np.arange(rows)[:, None]).ravel()
+    return np.bincount(flat, minlength=rows * kinds).reshape(rows, kinds).astype(float)
+
+
+def _statistics(first: Array, counts: Array) -> Array:
+    """Delta over its error of groups given by how many have each value, one row each; see `_delta_variance`."""
+    second = counts - first
+    n, m = first[0].sum(), second[0].sum()
+    over_second = (2 * second.cumsum(axis=1) - second) / m - 1
+    over_first = (2 * first.cumsum(axis=1) - first) / n - 1
+    delta = (first * over_second).sum(axis=1) / n
+    rows = (first * over_second**2).sum(axis=1) - n * delta**2
+    columns = (second * over_first**2).sum(axis=1) - m * delta**2
+    cells = n * m * (1 - delta**2) - (first * second).sum(axis=1)
+    room = 1 - delta**2
+    variance = np.maximum((m**2 * rows + n**2 * columns - cells) / (n * m * (n - 1) * (m - 1)), room / (n * m - 1))
+    return delta * np.sqrt(np.divide(room, variance, out=np.full(len(delta), n * m - 1), where=room > CLOSE))
+
+
+def _log_ways(n: int, m: int) -> float:
+    """Logarithm of the number of ways to deal answers into groups of n and m."""
+    return float(gammaln(n + m + 1) - gammaln(n + 1) - gammaln(m + 1))
 
 
 def _net_share(x: Array, y: Array) -> Array:
@@ -408,16 +598,12 @@ def _delta_variance(x: Array, y: Array, over_y: Array, over_x: Array) -> float:
     return max(float(unbiased), (1 - delta**2) / (n * m - 1))
 
 
-def _delta_interval(delta: float, variance: float, n: int, m: int, conf_level: float) -> tuple[float, float]:
-    """Asymmetric interval; where the groups do not overlap, that of a share of the smaller group."""
-    z = float(stats.norm.isf((1 - conf_level) / 2))
+def _delta_end(delta: float, variance: float, z: float) -> float:
+    """End of an asymmetric interval; z below 0 for the lower one."""
     room = 1 - delta**2
-    if room <= CLOSE:
-        end = (min(n, m) - z**2) / (min(n, m) + z**2)
-        return (end, 1.0) if delta > 0 else (-1.0, -end)
-    half = z * np.sqrt(variance) * np.sqrt(room**2 + z**2 * variance)
-    middle, whole = delta - delta**3, room + z**2 * variance
-    return max(-1.0, float((middle - half) / whole)), min(1.0, float((middle + half) / whole))
+    whole = room + z**2 * variance
+    end = (delta * room + z * np.sqrt(variance * (room**2 + z**2 * variance))) / whole
+    return 0.0 if abs(end) < CLOSE else min(1.0, max(-1.0, float(end)))
 
 
 class Shares(NamedTuple):

@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
+from scipy.optimize import Bounds, LinearConstraint, linear_sum_assignment, milp
+from scipy.sparse import csr_array, eye_array
+from scipy.sparse import hstack as sparse_hstack
 
 from smstudy.errors import EstimationError
 
@@ -15,6 +17,7 @@ Codes = NDArray[np.intp]
 Flags = NDArray[np.bool_]
 SINGULAR = 1e-10
 FAR = 1e6
+HALF = 0.5
 
 
 def pooled_covariance(x: Array, treated: Flags) -> Array:
@@ -69,7 +72,8 @@ def match(distance: Array, *, ratio: int = 1, caliper: float = np.inf) -> Codes:
     Returns
     -------
     integer array, shape (t, ratio)
-        Columns of the comparison units, nearest first; -1 where none is near enough. As many as possible are matched.
+        Columns of the comparison units, nearest first; -1 throughout where not enough are near. As many treated units
+        as possible are matched, in full.
 
     References
     ----------
@@ -81,11 +85,40 @@ def match(distance: Array, *, ratio: int = 1, caliper: float = np.inf) -> Codes:
     [[1], [0]]
     """
     near = distance <= caliper
+    filled = _fillable(distance, near, ratio)
     cost = np.where(near, distance, FAR * (1 + distance[near].max(initial=1.0)))
-    rows, columns = linear_sum_assignment(np.repeat(cost, ratio, axis=0))
-    chosen = np.where(near[rows // ratio, columns], columns, -1).reshape(len(distance), ratio)
-    own = np.where(chosen >= 0, np.take_along_axis(distance, np.maximum(chosen, 0), axis=1), np.inf)
-    return np.take_along_axis(chosen, np.argsort(own, axis=1, kind="stable"), axis=1)
+    rows, columns = linear_sum_assignment(np.repeat(cost[filled], ratio, axis=0))
+    own = np.flatnonzero(filled)[rows // ratio]
+    chosen = np.full((len(distance), ratio), -1, dtype=np.intp)
+    chosen[filled] = np.where(near[own, columns], columns, -1).reshape(-1, ratio)
+    apart = np.where(chosen >= 0, np.take_along_axis(distance, np.maximum(chosen, 0), axis=1), np.inf)
+    return np.take_along_axis(chosen, np.argsort(apart, axis=1, kind="stable"), axis=1)
+
+
+def _fillable(distance: Array, near: Flags, ratio: int) -> Flags:
+    """Choose the treated units that get all their matches: as many as possible, then those with the least distance."""
+    everybody = np.ones(len(distance), dtype=bool)
+    if ratio == 1 or near.all():
+        return everybody
+    i, j = np.nonzero(near)
+    t, pairs = len(distance), np.arange(len(i))
+    of_treated = csr_array((np.ones(len(i)), (i, pairs)), shape=(t, len(i)))
+    of_other = csr_array((np.ones(len(i)), (j, pairs)), shape=(distance.shape[1], len(i)))
+    full = sparse_hstack([of_treated, -ratio * eye_array(t)])
+    once = sparse_hstack([of_other, csr_array((distance.shape[1], t))])
+    gain = np.concatenate([np.zeros(len(i)), np.ones(t)])
+    most = _best(-gain, [LinearConstraint(full, 0, 0), LinearConstraint(once, 0, 1)], gain)
+    count = np.round(gain @ most)
+    rules = [LinearConstraint(full, 0, 0), LinearConstraint(once, 0, 1), LinearConstraint(gain[None, :], count, count)]
+    return _best(np.concatenate([distance[i, j], np.zeros(t)]), rules, gain)[len(i) :] > HALF
+
+
+def _best(cost: Array, rules: list[LinearConstraint], whole: Array) -> Array:
+    """Shares from 0 to 1, some of them whole, of the least cost; whole units make the pairs whole, too."""
+    found = milp(cost, integrality=whole, bounds=Bounds(0, 1), constraints=rules)
+    if found.x is None:
+        raise EstimationError("No best matching was found. Match without caliper=, or with ratio=1.")
+    return found.x
 
 
 class Balance(NamedTuple):

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smstudy.inference.bootstrap import resamples
-from smstudy.inference.psychometrics.discriminant import monotrait_ratios
+from smstudy.inference.psychometrics.discriminant import Ratios, monotrait_ratios
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -272,12 +272,12 @@ def root_mean_residual(correlations: Array, implied: Array) -> float:
     return float(np.sqrt(np.mean((correlations - implied)[lower] ** 2)))
 
 
-def construct_ratios(correlations: Array, structure: PathStructure) -> tuple[Array, list[tuple[int, int]]]:
-    """HTMT of pairs of reflective constructs with two items or more, shape (..., pairs), and the pairs."""
+def construct_ratios(correlations: Array, structure: PathStructure) -> tuple[Ratios, list[tuple[int, int]]]:
+    """HTMT and HTMT2 of pairs of reflective constructs with two items or more, shapes (..., pairs), and the pairs."""
     reflective = [j for j, block in enumerate(structure.blocks) if len(block) > 1 and not structure.formative[j]]
     if len(reflective) < 2:
-        return np.empty((*correlations.shape[:-2], 0)), []
-    ratios = monotrait_ratios(correlations, [structure.blocks[j] for j in reflective]).htmt
+        return Ratios(*(np.empty((*correlations.shape[:-2], 0)),) * 2), []
+    ratios = monotrait_ratios(correlations, [structure.blocks[j] for j in reflective])
     one, other = np.triu_indices(len(reflective), 1)
     return ratios, [(reflective[i], reflective[j]) for i, j in zip(one, other, strict=True)]
 

@@ -11,6 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from smstudy.inference.partial_least_squares import PathStructure
+from smstudy.inference.path_errors import normal_path_error
+
 Array = NDArray[np.float64]
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(96)
 ENDS = 1e-15
@@ -169,6 +172,78 @@ def logit_power(odds_ratio: float, n: ArrayLike, share: float, overlap: float = 
     """
     variance = 1 / (np.asarray(n, dtype=float) * share * (1 - share) * (1 - overlap))
     return _normal_power(np.log(odds_ratio), variance, variance, alpha)
+
+
+def survival_power(
+    hazard_ratio: float, n: ArrayLike, m: ArrayLike, events: float, *, alpha: float = 0.05
+) -> Array:  # fmt: skip
+    """Chance that a log-rank test finds two groups to differ in their times.
+
+    Parameters
+    ----------
+    hazard_ratio : float
+        Of the second group to the first, at all times.
+    n, m : array
+        People of the groups, all watched equally long.
+    events : float
+        Share of the first group that has had the event by the end; of the second 1 - (1 - events) ** hazard_ratio.
+
+    References
+    ----------
+    Schoenfeld (1981), Biometrika 68, 316-319.
+
+    Examples
+    --------
+    >>> round(float(survival_power(0.5, 50, 50, 0.75)), 2)
+    0.78
+    """
+    n, m = np.asarray(n, dtype=float), np.asarray(m, dtype=float)
+    expected = n * events + m * (1 - (1 - events) ** hazard_ratio)
+    variance = (n + m) ** 2 / (n * m * expected)
+    return _normal_power(np.log(hazard_ratio), variance, variance, alpha)
+
+
+def path_power(
+    path: float, n: ArrayLike, *, other: float = 0.0, correlation: float = 0.0, items: int = 3, loading: float = 0.75,
+    alpha: float = 0.05,
+) -> Array:  # fmt: skip
+    """Chance that one path between constructs, corrected for unreliability (PLSc), is significant.
+
+    Parameters
+    ----------
+    path : float
+        The standardized path.
+    n : array
+        Respondents.
+    other, correlation : float
+        Path of another driver of the same outcome, and how the two drivers correlate.
+    items, loading : int, float
+        Items per construct, and their standardized loading.
+
+    References
+    ----------
+    Errors by the delta method for normal items (`smstudy.inference.path_errors`), t distribution with respondents less
+    constructs as degrees of freedom.
+
+    Examples
+    --------
+    >>> round(float(path_power(0.3, 150)), 2)
+    0.88
+    """
+    outcome = (path + correlation * other, other + correlation * path)
+    traits = np.array([[1, correlation, outcome[0]], [correlation, 1, outcome[1]], [*outcome, 1]])
+    if not other and not correlation:  # a construct that goes with nothing has no weights
+        traits = traits[np.ix_([0, 2], [0, 2])]
+    k = len(traits)
+    loadings = np.kron(np.eye(k), np.full((items, 1), loading))
+    shared = loadings @ traits @ loadings.T
+    drivers, none = np.zeros((k, k), dtype=bool), np.zeros(k, dtype=bool)
+    drivers[:-1, -1] = True
+    blocks = tuple(tuple(range(j * items, (j + 1) * items)) for j in range(k))
+    structure = PathStructure(blocks=blocks, drivers=drivers, formative=none, factors=~none)
+    error = normal_path_error(shared - np.diag(np.diag(shared)) + np.eye(len(shared)), structure, (0, k - 1))
+    n = np.asarray(n, dtype=float)
+    return t_power(path, error / np.sqrt(n), n - k, alpha=alpha)
 
 
 def design_effect(team_size: float, icc: float) -> float:

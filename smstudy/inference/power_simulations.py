@@ -12,9 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from smstudy.inference.randomization import assignments, count_assignments
+
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 PRODUCTS = 1000
+FEWEST_UNITS, SHUFFLED_UNITS = 6, 40
+ROUNDING = 1e-10
 MOST_NUMBERS = 2_000_000
 
 
@@ -125,6 +129,48 @@ def within_teams(
         mean = (weights * slopes).sum(axis=1) / total
         error = np.sqrt((weights * (slopes - mean[:, None]) ** 2).sum(axis=1) / (teams - 1) / total)
         found.append(np.abs(mean) > stats.t.isf(alpha / 2, teams - 1) * error)
+    return np.concatenate(found)
+
+
+def piloted(
+    units: int, others: int, effect: float, spread: float, *, draws: int, seed: int, alpha: float = 0.05
+) -> Flags:  # fmt: skip
+    """Simulate differences in differences, tested by CR2 errors and by randomization inference; both must speak.
+
+    All units begin at one wave, and as many answer in each unit and wave. Beyond 40 units randomization inference is
+    taken to say what the t test says. One unit in the pilot, fewer than 6 units, and too few ways to choose the units
+    find nothing, as `pilot` would.
+
+    Parameters
+    ----------
+    units, others : int
+        Units in the pilot and beside it.
+    effect : float
+        Mean change in the pilot beyond that of the others.
+    spread : float
+        Standard deviation of the changes of units, as they are seen.
+    draws, seed, alpha
+        As in `mediated`.
+    """
+    labels = np.repeat([1, 0], [units, others])
+    few = units + others <= SHUFFLED_UNITS
+    if min(units, others) < 2 or len(labels) < FEWEST_UNITS or (few and count_assignments(labels) * alpha < 1):
+        return np.zeros(draws, dtype=bool)
+    rng = np.random.default_rng(seed)
+    ways = (assignments(labels, seed=seed) if few else labels[None]).astype(float)
+    contrasts = (ways / units - (1 - ways) / others).T
+    parts = np.array([1 / units, 1 / others])
+    df = parts.sum() ** 2 / (parts**2 / (np.array([units, others]) - 1)).sum()
+    found = []
+    for part in _parts(draws, max(len(ways), len(labels))):
+        changes = effect * labels + spread * rng.standard_normal((len(range(draws)[part]), len(labels)))
+        inside, outside = changes[:, :units], changes[:, units:]
+        gap = inside.mean(axis=1) - outside.mean(axis=1)
+        error = np.sqrt(inside.var(axis=1, ddof=1) / units + outside.var(axis=1, ddof=1) / others)
+        shown = np.abs(gap) > stats.t.isf(alpha / 2, df) * error
+        if few:
+            shown &= (np.abs(changes @ contrasts) >= np.abs(gap)[:, None] - ROUNDING).mean(axis=1) < alpha
+        found.append(shown)
     return np.concatenate(found)
 
 

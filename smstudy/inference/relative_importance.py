@@ -134,8 +134,9 @@ def resampled_shares(
     always: Sequence[int] = (),
     n_boot: int,
     seed: int,
+    groups: NDArray[np.intp] | None = None,
 ) -> Array:
-    """Shapley shares in resamples of respondents.
+    """Shapley shares in resamples of respondents, or of teams.
 
     Parameters
     ----------
@@ -148,18 +149,54 @@ def resampled_shares(
     n_boot : int
         Resamples.
     seed : int
+    groups : integer array, shape (n,), optional
+        Teams from 0, drawn as a whole.
 
     Returns
     -------
     array, shape (n_boot, p)
     """
     rng, n = np.random.default_rng(seed), len(columns)
+    groups = np.arange(n) if groups is None else groups
     step = max(1, min(CELLS // n, CELLS // (1 << len(terms))))
     parts = []
     for start in range(0, n_boot, step):
-        drawn = _times_drawn(n, min(step, n_boot - start), rng) * weights
+        drawn = _times_drawn(int(groups.max()) + 1, min(step, n_boot - start), rng)[:, groups] * weights
         parts.append(shapley_shares(subset_r_squared(centered_products(columns, drawn), terms, always=always)))
     return np.concatenate(parts)
+
+
+def simultaneous_interval(estimates: Array, draws: Array, conf_level: float) -> tuple[Array, Array]:
+    """Intervals that hold together for all estimates: the largest deviation of a resample, in standard errors (max-T).
+
+    Parameters
+    ----------
+    estimates : array, shape (q,)
+    draws : array, shape (b, q)
+        The same in resamples; those with NaN are left out.
+    conf_level : float
+        Chance that all intervals hold.
+
+    Returns
+    -------
+    two arrays, shape (q,)
+
+    References
+    ----------
+    Westfall & Young (1993), Resampling-Based Multiple Testing, section 2.6; Romano & Wolf (2005), Econometrica 73,
+    1237-1282.
+
+    Examples
+    --------
+    >>> draws = np.random.default_rng(1).normal(size=(4000, 2))
+    >>> simultaneous_interval(np.zeros(2), draws, 0.95)[1].round(1).tolist()
+    [2.2, 2.2]
+    """
+    draws = draws[np.isfinite(draws).all(axis=1)]
+    error = draws.std(axis=0, ddof=1)
+    away = np.abs(draws - estimates) / np.where(error > 0, error, np.inf)
+    half = np.quantile(away.max(axis=1), conf_level) * error
+    return estimates - half, estimates + half
 
 
 def centered_products(columns: Array, weights: Array) -> Array:

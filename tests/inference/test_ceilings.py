@@ -19,11 +19,14 @@ from smstudy.inference.ceilings import (
     effects_without,
     held_levels,
     latent_correlation,
+    less_influential,
+    location_and_spread,
     matched_effects,
     n_above,
     observed_scope,
     p_value,
     permuted_effects,
+    spread_effects,
 )
 
 FOLDER = Path(__file__).parents[1] / "reference"
@@ -31,6 +34,7 @@ REFERENCE = json.loads((FOLDER / "necessity.json").read_text(encoding="utf-8"))
 PEOPLE = pd.read_csv(FOLDER / "necessity.csv")
 EXAMPLE = Path(__file__).parents[3] / "shared" / "data" / "nca" / "nca.example.csv"
 CLOSED = 1e-9  # closed forms; R writes 15 digits
+SPREAD = json.loads((FOLDER / "spread.json").read_text(encoding="utf-8"))
 KINDS = {"ce_fdh": "step", "cr_fdh": "line"}
 points = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=3, max_size=40).filter(
     lambda pairs: all(len(set(column)) > 1 for column in zip(*pairs))
@@ -75,6 +79,13 @@ def test_a_turned_condition_asks_for_low_levels():
     assert [effect(x, y, kind) for kind in KINDS] == pytest.approx(
         [REFERENCE["low"]["step"], REFERENCE["low"]["line"]], rel=CLOSED
     )
+
+
+def test_mean_and_spread_agree_with_gls():
+    x, y = (PEOPLE["scale_a"].to_numpy() - 3) / 2, PEOPLE["outcome"].to_numpy(float)
+    middle, spread = location_and_spread(x, y)
+    np.testing.assert_allclose(middle, SPREAD["middle"], rtol=1e-6)  # both iterate
+    np.testing.assert_allclose(spread, SPREAD["spread"], rtol=1e-6)  # both iterate
 
 
 @pytest.mark.skipif(not EXAMPLE.exists(), reason="the example of R NCA is not on this machine")
@@ -187,6 +198,18 @@ def test_respondents_on_one_point_leave_together_or_not_at_all():
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("scope", [None, Scope(0, 7, 0, 7)])
+def test_who_is_left_gives_the_smallest_and_the_largest_effect(kind, scope):
+    rng = np.random.default_rng(9)
+    for most in (0, 1, 4):
+        x, y = rng.integers(1, 7, (2, 60)).astype(float)
+        ends = effects_without(x, y, scope, kind=kind, most=most)
+        for stays, expected in zip(less_influential(x, y, scope, kind=kind, most=most), ends):
+            assert 0 <= (~stays).sum() <= most
+            assert effect(x[stays], y[stays], kind, scope) == pytest.approx(expected, abs=1e-9)  # rounding of areas
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_nobody_left_out_changes_nothing(kind):
     x, y = PEOPLE["scale_a"].to_numpy(), PEOPLE["outcome"].to_numpy()
     assert effects_without(x, y, None, kind=kind, most=0) == pytest.approx([effect(x, y, kind)] * 2)
@@ -203,9 +226,33 @@ def test_both_nulls_keep_the_answers():
     rng = np.random.default_rng(5)
     x, y = PEOPLE["item"].to_numpy(float), PEOPLE["outcome"].to_numpy()
     scope = observed_scope(x, y)
-    for null in (permuted_effects, matched_effects):
+    for null in (permuted_effects, matched_effects, spread_effects):
         drawn = null(x, y, scope, n_permutations=50, rng=rng)
         assert drawn.shape == (50,) and ((drawn >= 0) & (drawn < 1)).all()
+
+
+def test_a_planted_mean_and_spread_are_found():
+    rng = np.random.default_rng(8)
+    x = rng.normal(size=20_000)
+    middle, spread = location_and_spread(x, 0.3 - x + 0.2 * x**2 + np.exp(-0.5 + 0.3 * x) * rng.normal(size=len(x)))
+    inner = np.abs(x) < 2
+    np.testing.assert_allclose(middle[inner], (0.3 - x + 0.2 * x**2)[inner], atol=0.06)  # four standard errors
+    np.testing.assert_allclose(spread[inner], np.exp(-0.5 + 0.3 * x)[inner], rtol=0.05)  # four standard errors
+
+
+def test_an_outcome_that_follows_exactly_has_the_smallest_spread():
+    x = np.linspace(-2, 2, 50)
+    middle, spread = location_and_spread(x, x)
+    np.testing.assert_allclose(middle, x, atol=1e-9)  # rounding
+    assert np.isfinite(spread).all() and (spread > 0).all()
+
+
+def test_equal_spread_makes_both_nulls_of_correlation_alike():
+    rng = np.random.default_rng(10)
+    x, y = rng.multivariate_normal([0, 0], [[1, 0.6], [0.6, 1]], 2000).T
+    scope = observed_scope(x, y)
+    means = [null(x, y, scope, n_permutations=200, rng=rng).mean() for null in (matched_effects, spread_effects)]
+    assert means[0] == pytest.approx(means[1], abs=0.02)  # fitted parabola and spread of 2,000 respondents
 
 
 def test_the_correlation_behind_stepped_answers_is_found():
@@ -219,16 +266,16 @@ def likert(rng, trait):
     return np.clip(np.rint(3.2 + 0.8 * trait[:, None] + rng.normal(0, 0.8, (len(trait), 4))), 1, 5).mean(axis=1)
 
 
-def rejections(draw, rounds=40, n=150, seed=7):
-    """Share of data sets in which each null is rejected."""
+def rejections(draw, rounds=40, n=150, seed=7, nulls=(permuted_effects, matched_effects), every=False):
+    """Share of data sets in which each null is rejected, or all are."""
     rng = np.random.default_rng(seed)
     found = []
     for _ in range(rounds):
         x, y = draw(rng, n)
         scope, d = observed_scope(x, y), effect(x, y)
-        nulls = [null(x, y, scope, n_permutations=99, rng=rng) for null in (permuted_effects, matched_effects)]
-        found.append([p_value(d, drawn) < 0.05 for drawn in nulls])
-    return np.mean(found, axis=0)
+        drawn = [null(x, y, scope, n_permutations=99, rng=rng) for null in nulls]
+        found.append([p_value(d, each) < 0.05 for each in drawn])
+    return np.all(found, axis=1).mean() if every else np.mean(found, axis=0)
 
 
 @pytest.mark.parametrize("correlation", [0.5, 0.8])
@@ -240,6 +287,32 @@ def test_correlation_alone_is_not_called_necessary(correlation):
     permuted, matched = rejections(draw)
     assert permuted > 0.5  # what is wrong with the usual test
     assert matched <= 0.15  # 7 or more of 40 at a level of 5 % have a chance of .3 %
+
+
+def spreading(rng, n):
+    x = rng.normal(size=n)
+    return x, 0.5 * x + np.exp(0.2 * x) * rng.normal(size=n)
+
+
+def counted(rng, n):
+    x = rng.normal(size=n)
+    return x, rng.poisson(np.exp(0.3 + 0.6 * x)).astype(float)
+
+
+@pytest.mark.parametrize("draw", [spreading, counted])
+def test_an_outcome_that_spreads_more_is_seldom_called_necessary(draw):
+    nulls = (matched_effects, spread_effects)
+    matched, both = rejections(draw, n=200, nulls=nulls)[0], rejections(draw, n=200, nulls=nulls, every=True)
+    assert matched > 0.15  # what is wrong with the null of equal spread
+    assert both <= 0.25  # more than 10 of 40 at a rate of 10 % (as simulated) have a chance of .1 %
+
+
+def test_a_hard_ceiling_is_told_from_unequal_spread():
+    def draw(rng, n):
+        x = rng.random(n)
+        return x, rng.random(n) * np.minimum(1, 0.2 + x)
+
+    assert rejections(draw, n=200, nulls=(matched_effects, spread_effects), every=True) >= 0.8
 
 
 def test_a_planted_ceiling_is_found_by_both():

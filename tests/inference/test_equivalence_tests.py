@@ -18,7 +18,7 @@ from smstudy.inference.equivalence_tests import (
     equivalent_shares,
     equivalent_standardized,
 )
-from smstudy.inference.group_tests import Shares, contrast, moments
+from smstudy.inference.group_tests import Shares, contrast, moments, paired_above, pairs
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 EXPECTED = json.loads((REFERENCE / "comparisons.json").read_text())
@@ -73,6 +73,15 @@ def test_bounds_in_standard_deviations_agree_with_the_noncentral_t_of_r():
     assert found.p_equivalent == pytest.approx(EXPECTED["tost_sd"], rel=1e-7)  # R's pt() warns beyond 8 digits
 
 
+def test_pairs_in_standard_deviations_agree_with_integrals_of_r():
+    for expected in EXPECTED["tost_pairs_sd"]:
+        x, y = (np.array(expected[name], float) for name in ("x", "y"))
+        found = equivalent_pairs_standardized(x, y, (-0.5, 0.5))
+        assert found.p_equivalent == pytest.approx(max(expected["p"]), rel=1e-5)  # 40 nodes against integrate()
+        assert found.p_value == pytest.approx(expected["zero"], rel=1e-10)  # the paired t test of R
+        np.testing.assert_allclose([found.conf_low, found.conf_high], expected["wide"], atol=1e-5)  # as the p
+
+
 def examples() -> list[tuple[Equivalence, tuple[float, float]]]:
     rng, bounds = np.random.default_rng(3), (-0.3, 0.3)
     found = []
@@ -106,14 +115,15 @@ def test_welch_test_at_the_bound_is_right_in_95_of_100_samples(spreads):
     assert np.mean(said) == pytest.approx(SIZE, abs=0.017)  # as said above
 
 
-def test_pairs_in_standard_deviations_at_the_bound_are_right_in_95_of_100_samples():
-    rng, bounds = np.random.default_rng(12), (-0.4, 0.4)
-    said = []
+@pytest.mark.parametrize(("n", "bound"), [(10, 0.9), (20, 0.6), (60, 0.4)])
+def test_pairs_in_standard_deviations_at_the_bound_are_right_in_95_of_100_samples(n, bound):
+    rng, said = np.random.default_rng(12), []
     for _ in range(1500):
-        base = rng.normal(0, 0.8, 60)
-        x, y = base + rng.normal(0.4, 0.6, 60), base + rng.normal(0, 0.6, 60)  # both have variance 1
-        said.append(equivalent_pairs_standardized(x, y, bounds).p_equivalent < SIZE)
-    assert np.mean(said) == pytest.approx(SIZE, abs=0.020)  # normal approximation besides the Monte Carlo error
+        base = rng.normal(0, 0.8, n)
+        x, y = base + rng.normal(bound, 0.6, n), base + rng.normal(0, 0.6, n)  # both have variance 1
+        found = pairs(x, y)
+        said.append(max(1 - paired_above(found, -bound), paired_above(found, bound)) < SIZE)
+    assert np.mean(said) == pytest.approx(SIZE, abs=0.017)  # three Monte Carlo errors of 1,500 samples
 
 
 def test_standard_deviations_at_the_bound_are_right_in_95_of_100_samples():

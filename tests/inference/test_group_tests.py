@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +23,10 @@ from smstudy.inference.group_tests import (
     noncentral_t_above,
     noncentral_t_limits,
     omega_squared,
+    paired_above,
     paired_standardized,
+    pairs,
+    probability_above,
     score_of_difference,
     share_interval,
     standardized_contrast,
@@ -29,6 +34,7 @@ from smstudy.inference.group_tests import (
     superiority,
     welch_test,
 )
+from smstudy.inference.multiplicity import holm
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 EXPECTED = json.loads((REFERENCE / "comparisons.json").read_text())
@@ -51,11 +57,23 @@ def test_welch_and_kruskal_tests_agree_with_r():
 
 def test_shares_of_variance_and_their_intervals_agree_with_plain_r():
     ages = moments([part.to_numpy(float) for _, part in DATA.groupby("level")["age"]])
-    np.testing.assert_allclose(omega_squared(welch_test(ages)), EXPECTED["omega"], **SEARCHED)
-    assert omega_squared(welch_test(moments(GROUPS))).estimate == 0  # F below 1 is no share below 0
+    np.testing.assert_allclose(omega_squared(ages), EXPECTED["omega"], **SEARCHED)
+    assert omega_squared(moments(GROUPS)).estimate == 0  # F below 1 is no share below 0
     found = epsilon_squared(kruskal_test(GROUPS), len(DATA))
     np.testing.assert_allclose(found.estimate, EXPECTED["kruskal"]["epsilon"], **CLOSED)
     np.testing.assert_allclose(found[1:], EXPECTED["epsilon"], **SEARCHED)
+
+
+def test_omega_squared_of_groups_of_one_size_is_that_of_aov():
+    even = moments([part.to_numpy(float)[:30] for _, part in DATA.groupby("level")["age"]])
+    assert omega_squared(even).estimate == pytest.approx(EXPECTED["anova"], rel=1e-10)  # closed form
+
+
+def test_omega_squared_of_two_groups_holds_0_exactly_where_welchs_test_does_not_reject():
+    rng = np.random.default_rng(2)
+    for _ in range(60):
+        found = moments([rng.normal(0.4, 1, 12), rng.normal(0, 3, 30)])
+        assert (contrast(found, PAIR).p_value < 0.025) == (omega_squared(found).conf_low > 0)  # F at its upper 2.5 %
 
 
 def test_a_difference_of_two_means_is_welchs_test():
@@ -100,7 +118,64 @@ def test_swapping_groups_turns_every_difference_round():
 def test_groups_that_do_not_overlap_have_a_delta_of_one_and_still_an_interval():
     found = superiority(np.arange(10.0, 20), np.arange(10.0))
     assert found.delta.estimate == 1 and 0.4 < found.delta.conf_low < 1 and found.delta.conf_high == 1
-    assert np.isnan(found.p_value)
+    assert found.p_value == pytest.approx(2 / math.comb(20, 10), rel=1e-10)  # one way of all, and its mirror
+    few = superiority(np.arange(3.0), np.arange(10.0, 13))
+    assert few.p_value == pytest.approx(0.1) and few.delta.conf_high >= 0  # too few to tell
+
+
+def test_small_groups_agree_with_all_ways_to_deal_answers_counted_in_r():
+    for expected in EXPECTED["dealt"]:
+        found = superiority(np.array(expected["x"], float), np.array(expected["y"], float))
+        assert found.statistic == pytest.approx(expected["statistic"], rel=1e-10)  # closed form
+        assert found.p_value == pytest.approx(expected["p"], rel=1e-12)  # counts of the same ways
+        np.testing.assert_allclose(found.delta[1:], expected["ends"], rtol=1e-7)  # R rounds statistics to 9 digits
+
+
+def test_random_ways_to_deal_answers_agree_with_all_ways(monkeypatch):
+    x, y = np.array([4.0, 2, 5, 5, 3, 4, 5]), np.array([2.0, 1, 4, 3, 3, 2, 2])
+    every = superiority(x, y).p_value
+    monkeypatch.setattr("smstudy.inference.group_tests.MOST_WAYS", 1)
+    drawn = superiority(x, y)
+    assert drawn.p_value == superiority(x, y).p_value != superiority(x, y, seed=2).p_value
+    assert drawn.p_value == pytest.approx(every, abs=4 * np.sqrt(every / 1e4))  # four Monte Carlo errors
+    assert superiority(y, x).p_value == pytest.approx(every, abs=4 * np.sqrt(every / 1e4))  # four Monte Carlo errors
+
+
+def test_small_groups_have_an_interval_that_holds_0_exactly_where_p_is_not_below_its_level():
+    rng = np.random.default_rng(6)
+    for case in range(150):
+        x, y = rng.normal(1.2, 1, 5 + case % 4), rng.normal(0, 1, 6)
+        x, y = (np.round(x), np.round(y)) if case % 2 else (x, y)
+        for level in (0.9, 0.95, 0.99):
+            found = superiority(x, y, level)
+            inside = found.delta.conf_low <= 0 <= found.delta.conf_high and 0 < abs(found.delta.estimate) < 1
+            if abs(found.delta.estimate) < 1:
+                assert (found.p_value < 1 - level) == (not inside and found.delta.estimate != 0)
+
+
+@pytest.mark.parametrize(("groups", "steps"), [(5, False), (10, False), (5, True)])
+def test_false_alarms_between_groups_of_five_stay_at_five_percent_with_holm(groups, steps):
+    rng, false = np.random.default_rng(4), []
+    for _ in range(150):
+        values = rng.normal(0, 1, (groups, 5))
+        values = np.clip(np.round(1.2 * values + 3), 1, 5) if steps else values
+        false.append((holm([superiority(x, y).p_value for x, y in combinations(values, 2)]) < 0.05).any())
+    assert np.mean(false) <= 0.05 + 0.054  # three Monte Carlo errors of 150 samples; 21 to 30 % without permutation
+
+
+@pytest.mark.parametrize(("n", "m", "shift", "spread"), [(5, 5, 0.8, 1.0), (5, 8, 0.0, 2.5), (7, 6, 1.8, 1.0)])
+def test_intervals_of_cliffs_delta_hold_the_truth_in_groups_of_a_few(n, m, shift, spread):
+    truth = 2 * stats.norm.cdf(shift / np.sqrt(1 + spread**2)) - 1
+
+    def draw(rng):
+        return rng.normal(shift, 1, n), rng.normal(0, spread, m)
+
+    got = coverage(lambda x, y: superiority(x, y).delta, truth, draw, n_draws=600)
+    assert got >= 0.95 - 0.027  # three Monte Carlo errors in 600 samples; few ways to deal make it careful
+
+
+def test_probability_above_is_that_of_superiority():
+    assert probability_above(FIRST, SECOND) == pytest.approx(superiority(FIRST, SECOND).share, abs=1e-14)  # rounding
 
 
 def test_noncentral_t_is_mirrored_and_near_the_normal_far_away():
@@ -188,17 +263,48 @@ def test_intervals_of_cliffs_delta_hold_the_truth_for_answers_of_five_steps(shif
     assert got == pytest.approx(0.95, abs=0.017)  # three Monte Carlo errors in 1,500 samples
 
 
-def test_intervals_of_omega_squared_hold_the_truth():
-    means = np.array([0.0, 0.3, 0.6])
-    between = means.var()
+@pytest.mark.parametrize(
+    ("sizes", "spreads", "truth"),
+    [
+        ([30] * 3, [1.0] * 3, 0.05),
+        ([30] * 20, [1.0] * 20, 0.2),
+        ([30, 300], [1.0, 3.0], 0.05),
+        ([30, 300], [3.0, 1.0], 0.2),
+        ([30, 300] * 3, [1.0, 3.0] * 3, 0.05),
+        ([30, 300] * 10, [3.0, 1.0] * 10, 0.05),
+    ],
+)
+def test_omega_squared_and_its_interval_hold_the_true_share_of_variance(sizes, spreads, truth):
+    n, variance = np.array(sizes, float), np.array(spreads) ** 2
+    means = np.arange(len(n)) - n @ np.arange(len(n)) / n.sum()
+    within = (n - 1) @ variance / (n - 1).sum()
+    means = means * np.sqrt(truth / (1 - truth) * within / (n @ means**2 / n.sum()))
+    rng, found = np.random.default_rng(7), []
+    for _ in range(600):
+        drawn = Moments(n, rng.normal(means, np.sqrt(variance / n)), variance * rng.chisquare(n - 1) / (n - 1))
+        found.append(omega_squared(drawn))
+    estimate, low, high = np.array(found).T
+    least = 0.935 - 0.030  # 0.935 in 3,000 samples where a small group varies most; three Monte Carlo errors in 600
+    assert np.mean((low <= truth) & (truth <= high)) >= least
+    error = 3 * estimate.std() / np.sqrt(600)
+    assert estimate.mean() == pytest.approx(truth, abs=error + 0.008)  # a ratio, and cut at 0, so not quite unbiased
 
+
+@pytest.mark.parametrize(("n", "likeness"), [(5, 0.8), (10, 0.8), (10, 0.0)])
+def test_intervals_of_pairs_in_standard_deviations_hold_the_truth(n, likeness):
     def draw(rng):
-        return ([rng.normal(mean, 1, 30) for mean in means],)
+        x, y = rng.normal(size=(2, n))
+        return x + 0.5, likeness * x + np.sqrt(1 - likeness**2) * y
 
-    got = coverage(
-        lambda groups: omega_squared(welch_test(moments(groups))), between / (1 + between), draw, n_draws=600
-    )
-    assert got == pytest.approx(0.95, abs=0.027)  # three Monte Carlo errors in 600 samples
+    assert coverage(paired_standardized, 0.5, draw, n_draws=400) >= 0.95 - 0.033  # three errors in 400 samples
+
+
+def test_pairs_against_0_are_the_paired_t_test():
+    x, y = FIRST[:12], SECOND[:12]
+    expected = stats.ttest_rel(x, y, alternative="less").pvalue
+    assert paired_above(pairs(x, y), 0.0) == pytest.approx(expected, rel=1e-5)  # sums for an integral
+    there, back = paired_standardized(x, y), paired_standardized(y, x)
+    np.testing.assert_allclose([*there], [-back[0], -back[2], -back[1]], atol=1e-7)  # sums and searches, mirrored
 
 
 def test_intervals_of_shares_hold_the_truth_in_small_groups():

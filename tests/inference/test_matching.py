@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from itertools import permutations
+from itertools import combinations, permutations
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,33 @@ def test_matching_is_the_best_of_all():
 def test_caliper_matches_as_many_as_it_can():
     distance = np.array([[0.1, 0.2, 5.0], [0.1, 5.0, 5.0], [5.0, 5.0, 5.0]])
     assert match(distance, caliper=1).ravel().tolist() == [1, 0, -1]
+
+
+def best_in_full(distance, ratio, caliper, row=0, used=frozenset()):
+    """Most units that get all their matches, and their smallest distance, by trying every way."""
+    if row == len(distance):
+        return 0, 0.0
+    found = [best_in_full(distance, ratio, caliper, row + 1, used)]
+    free = [j for j in range(distance.shape[1]) if j not in used and distance[row, j] <= caliper]
+    for own in combinations(free, ratio):
+        count, apart = best_in_full(distance, ratio, caliper, row + 1, used | set(own))
+        found.append((count + 1, apart + distance[row, list(own)].sum()))
+    return max(found, key=lambda each: (each[0], -each[1]))
+
+
+def test_units_get_all_their_matches_or_none_and_as_many_as_can():
+    two = np.array([[1.0, 1.2, 9, 9], [9, 1.0, 9, 9]])
+    assert match(two, ratio=2, caliper=1.5).tolist() == [[0, 1], [-1, -1]]
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        distance, caliper = rng.random((3, 7)), rng.uniform(0.2, 0.7)
+        found = match(distance, ratio=2, caliper=caliper)
+        full = (found >= 0).all(axis=1)
+        assert (full == (found >= 0).any(axis=1)).all() and len(set(found[full].ravel())) == 2 * full.sum()
+        apart = np.take_along_axis(distance, np.maximum(found, 0), axis=1)[full].sum()
+        count, least = best_in_full(distance, 2, caliper)
+        assert full.sum() == count
+        np.testing.assert_allclose(apart, least, atol=1e-12)  # the same sum in another order
 
 
 def test_several_matches_are_nearest_first_and_used_once():

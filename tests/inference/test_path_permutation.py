@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from smstudy.inference.partial_least_squares import PathStructure, fit_paths
-from smstudy.inference.path_permutation import compare_groups
+from smstudy.inference.path_permutation import compare_groups, permutation_p
 from smstudy.inference.threads import one_thread
 
 HERE = Path(__file__).resolve().parents[1] / "reference"
@@ -39,8 +39,7 @@ def sample(rng, n, path):
 
 
 def p_of(contrast):
-    gap = contrast.fits[0].paths[0, 0, 1] - contrast.fits[1].paths[0, 0, 1]
-    return (1 + (np.abs(contrast.permuted[:, 0, 1]) >= abs(gap)).sum()) / (1 + len(contrast.permuted))
+    return permutation_p(np.abs(contrast.permuted[:, 0, 1]) >= abs(contrast.statistic[0, 1]))
 
 
 def test_groups_and_likeness_agree_with_plain_r():
@@ -68,7 +67,37 @@ def test_likeness_of_single_items_is_one():
     data = pd.read_csv(HERE / "paths.csv")
     found = compare_groups(data.iloc[:, :12].to_numpy(float), (data["group"] == "a").to_numpy(), structure(), **QUICK)
     assert abs(found.likeness[4] - 1) < 1e-12  # rounding
-    np.testing.assert_allclose(found.permuted_likeness[:, 4], 1, rtol=0, atol=1e-12)  # rounding
+    np.testing.assert_allclose(found.null_likeness[:, 4], 1, rtol=0, atol=1e-12)  # rounding
+
+
+def test_means_and_units_of_a_group_do_not_touch_the_test_of_paths():
+    rng = np.random.default_rng(5)
+    values, first = sample(rng, 120, 0.4), np.arange(120) < 50
+    moved = np.where(first[:, None], values, 3 + 2 * values)
+    one, other = (compare_groups(each, first, two_constructs(), **QUICK) for each in (values, moved))
+    np.testing.assert_allclose(one.statistic[0, 1], other.statistic[0, 1], rtol=0, atol=1e-6)  # slopes by differences
+    np.testing.assert_allclose(one.permuted[:, 0, 1], other.permuted[:, 0, 1], rtol=0, atol=1e-6)  # as above
+
+
+def test_groups_with_other_means_and_the_same_paths_are_wrong_in_five_percent():
+    rng = np.random.default_rng(9)
+    first = np.arange(120) < 60
+    with one_thread():
+        p_values = [
+            p_of(compare_groups(sample(rng, 120, 0.4) + 3 * first[:, None], first, two_constructs(), n_permutations=99,
+                                n_boot=2, seed=i))
+            for i in range(150)
+        ]  # fmt: skip
+    assert np.mean(np.array(p_values) <= 0.05) < 0.05 + 3 * 0.0178  # three standard errors of a share of 150
+
+
+def test_step_3_compares_means_and_variances_of_scores():
+    rng = np.random.default_rng(6)
+    first = np.arange(200) < 90
+    values = sample(rng, 200, 0.4) * np.where(np.arange(6) < 3, 1, np.where(first, 2, 1)[:, None])
+    found = compare_groups(values + first[:, None] * (np.arange(6) < 3), first, two_constructs(), **QUICK).scores
+    assert found.p_means[0] < 0.05 < found.p_means[1] and found.p_variances[1] < 0.05 < found.p_variances[0]
+    assert found.means[0] > 0 and found.variances[1] > 2
 
 
 def test_the_test_is_wrong_in_five_percent_of_equal_groups():

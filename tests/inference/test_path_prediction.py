@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from smstudy.inference.partial_least_squares import PathStructure
-from smstudy.inference.path_prediction import cross_predict, draw_folds
+from smstudy.inference.path_prediction import cross_predict, draw_folds, mean_gain
 
 HERE = Path(__file__).resolve().parents[1] / "reference"
 DRIVERS = np.zeros((5, 5), dtype=bool)
@@ -57,3 +58,24 @@ def test_every_part_is_left_out_as_often():
     assert folds.shape == (4, 23)
     assert all(sorted(np.bincount(row)) == [2] * 7 + [3] * 3 for row in folds)
     assert len({tuple(row) for row in folds}) == 4
+
+
+def test_losses_are_the_squared_errors_of_each_respondent():
+    data = pd.read_csv(HERE / "paths.csv")
+    answers = data.iloc[:, :12].to_numpy(float)
+    found = cross_predict(answers, STRUCTURE, data["fold"].to_numpy()[None])
+    variances = answers[:, list(found.items)].var(axis=0)
+    whole = (found.root_mean_square**2 / variances).mean(axis=1)
+    np.testing.assert_allclose(found.losses[:, :, -1].mean(axis=0), whole, rtol=1e-12)  # rounding
+    by_items = found.losses[:, :, :-1] @ [3 / 4, 1 / 4]  # three items and one
+    np.testing.assert_allclose(by_items, found.losses[:, :, -1], rtol=1e-12)  # rounding
+
+
+def test_gains_are_paired_t_tests():
+    data = pd.read_csv(HERE / "paths.csv").iloc[:, :12].to_numpy(float)
+    losses = cross_predict(data, STRUCTURE, draw_folds(len(data), folds=10, repeats=2, seed=1)).losses
+    for benchmark in (1, 2):
+        expected = stats.ttest_rel(losses[:, benchmark], losses[:, 0])
+        found = mean_gain(losses, benchmark)
+        np.testing.assert_allclose(found.p_value, expected.pvalue, rtol=1e-9)  # two ways to the same tail
+        np.testing.assert_allclose(found.conf_low, expected.confidence_interval().low, rtol=0, atol=1e-12)  # rounding

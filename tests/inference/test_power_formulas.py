@@ -12,16 +12,21 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from smstudy.inference.finite_samples import change_variance, overlap_df
+from smstudy.inference.partial_least_squares import PathStructure, fit_paths
 from smstudy.inference.power_formulas import (
     correlation_power,
     design_effect,
     equivalence_power,
     f_power,
     logit_power,
+    path_power,
     share_power,
     shares_power,
+    survival_power,
     t_power,
 )
+from smstudy.inference.survival import log_rank
+from smstudy.inference.threads import one_thread
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "power.json").read_text(encoding="utf-8"))
 CLOSE = {"abs": 1e-8}  # noncentral distributions of two libraries
@@ -174,3 +179,42 @@ def test_the_chance_of_a_logit_is_about_what_studies_find(odds_ratio):
     found = np.abs(score) / np.sqrt(information) > stats.norm.isf(0.025)
     expected = float(logit_power(odds_ratio, n, 0.5))
     assert found.mean() == pytest.approx(expected, abs=0.04)  # 4 simulation errors; the formula is an approximation
+
+
+@pytest.mark.parametrize(("ratio", "sizes", "events"), [(1.6, (100, 100), 0.5), (0.6, (60, 120), 0.7)])
+def test_the_chance_of_the_log_rank_test_is_about_what_studies_find(ratio, sizes, events):
+    rng, groups = np.random.default_rng(1), np.repeat([0, 1], sizes)
+    end, found = -np.log(1 - events), []
+    for _ in range(800):
+        waits = rng.exponential(size=len(groups)) / np.where(groups == 1, ratio, 1.0)
+        found.append(log_rank(np.minimum(waits, end), (waits < end).astype(float), groups).p_value < 0.05)
+    # three simulation errors of a share of 800, and Schoenfeld's formula is a normal approximation near no difference
+    assert np.mean(found) == pytest.approx(float(survival_power(ratio, *sizes, events)), abs=3 * 0.0177 + 0.02)
+
+
+def test_a_path_between_exact_constructs_has_the_chance_of_a_correlation():
+    exact = float(path_power(0.3, 120, items=4, loading=0.999))
+    # n: 1 - r² for the error of r at r, the test of r = 0 uses 1 at r = 0; the chance differs by that much at most
+    assert exact == pytest.approx(float(correlation_power(0.3, 120)), abs=0.05)
+
+
+def test_a_path_has_the_chance_that_its_spread_over_studies_gives():
+    rng, n, items = np.random.default_rng(2), 400, 3
+    drivers, none = np.array([[False, True], [False, False]]), np.zeros(2, bool)
+    model = PathStructure(blocks=((0, 1, 2), (3, 4, 5)), drivers=drivers, formative=none, factors=~none)
+    cause = rng.standard_normal((1000, n))
+    effect = 0.2 * cause + (1 - 0.04) ** 0.5 * rng.standard_normal((1000, n))
+    traits = np.repeat(np.stack([cause, effect], axis=2), items, axis=2)
+    answers = 0.75 * traits + (1 - 0.75**2) ** 0.5 * rng.standard_normal(traits.shape)
+    with one_thread():
+        fits = fit_paths(np.array([np.corrcoef(each, rowvar=False) for each in answers]), model)
+    drawn = fits.paths[fits.usable, 0, 1]
+    found = (drawn > 1.96 * drawn.std()).mean()
+    # three simulation errors of a share of 1,000; small samples find a little more, by their bias of order 1 / sqrt(n)
+    assert found == pytest.approx(float(path_power(0.2, n)), abs=3 * 0.0158 + 0.03)
+
+
+def test_worse_items_and_overlapping_drivers_cost_power():
+    plain = path_power(0.2, 200)
+    assert path_power(0.2, 200, loading=0.6) < plain < path_power(0.2, 200, items=6)
+    assert path_power(0.2, 200, other=0.3, correlation=0.6) < path_power(0.2, 200, other=0.3, correlation=0.1)

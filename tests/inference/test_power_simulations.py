@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from smstudy.inference.power_formulas import correlation_power, f_power, shares_power, t_power
-from smstudy.inference.power_simulations import mediated, moderated, ordered, within_teams
+from smstudy.inference.power_simulations import mediated, moderated, ordered, piloted, within_teams
+from smstudy.inference.regression.panels import Panel, fit_effect
 
 DRAWS = 4000
 LEVEL = {"abs": 0.014}  # 4 simulation errors of 5 % in 4,000 draws
@@ -74,3 +75,25 @@ def test_whiteheads_sample_has_the_chance_wanted():
     mean = (shares + second) / 2
     n = round(2 * 3 * (1.959964 + 0.841621) ** 2 / (np.log(2) ** 2 * (1 - (mean**3).sum())))
     assert ordered(n, n, 2.0, shares, draws=DRAWS, seed=7).mean() == pytest.approx(0.8, **CHANCE)
+
+
+def test_a_pilot_with_many_units_has_the_chance_of_a_t_test():
+    found = piloted(25, 25, 0.8, 1.0, draws=DRAWS, seed=1).mean()
+    assert found == pytest.approx(float(t_power(0.8, (2 / 25) ** 0.5, 48)), **CHANCE)
+
+
+def test_a_pilot_without_effect_is_seldom_called_one():
+    shares = [piloted(*units, 0.0, 1.0, draws=DRAWS, seed=1).mean() for units in ((3, 5), (4, 8), (30, 40))]
+    assert max(shares) < 0.05 + LEVEL["abs"] and min(shares[1:]) > 0.03
+
+
+def test_a_pilot_is_tested_as_difference_in_differences_with_cr2_errors():
+    changes = 0.9 * np.repeat([1, 0], [4, 6]) + np.random.default_rng(3).standard_normal(10)
+    panel = Panel(
+        means=np.column_stack([np.zeros(10), changes]), sizes=np.full((10, 2), 7.0), starts=np.repeat([1, 2], [4, 6])
+    )
+    effect = fit_effect(panel).effects(0.95)[0]
+    inside, outside = changes[:4], changes[4:]
+    error = (inside.var(ddof=1) / 4 + outside.var(ddof=1) / 6) ** 0.5
+    df = (1 / 4 + 1 / 6) ** 2 / (1 / 4**2 / 3 + 1 / 6**2 / 5)
+    assert effect.std_error == pytest.approx(error, rel=1e-9) and effect.df == pytest.approx(df, rel=1e-9)  # rounding

@@ -18,6 +18,7 @@ from smstudy.inference.relative_importance import (
     conditional_dominance,
     resampled_shares,
     shapley_shares,
+    simultaneous_interval,
     subset_r_squared,
 )
 
@@ -140,3 +141,15 @@ def test_resamples_spread_around_the_estimate_and_repeat_with_the_seed():
     assert np.array_equal(drawn, again) and drawn.shape == (300, 3)
     estimate = shapley_shares(subset_r_squared(np.cov(columns.T), terms))
     assert (np.abs(drawn.mean(axis=0) - estimate) < drawn.std(axis=0)).all()  # bias is far smaller than the spread
+
+
+def test_simultaneous_intervals_of_one_estimate_are_its_own():
+    draws = np.random.default_rng(1).normal(2.0, 1.5, size=(20_000, 1))
+    low, high = simultaneous_interval(np.array([2.0]), draws, 0.95)
+    assert (high - low).item() == pytest.approx(2 * 1.96 * 1.5, rel=0.03)  # Monte Carlo error of 20,000 draws
+
+
+def test_simultaneous_intervals_of_independent_estimates_are_those_of_sidak():
+    draws = np.random.default_rng(2).normal(size=(20_000, 10))
+    high = simultaneous_interval(np.zeros(10), draws, 0.95)[1]
+    np.testing.assert_allclose(high, 2.7999, rtol=0.03)  # normal quantile of (1 + .95^(1/10)) / 2; Monte Carlo error

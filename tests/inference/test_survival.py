@@ -12,7 +12,15 @@ from statsmodels.duration.hazard_regression import PHReg
 
 from smstudy.errors import EstimationError
 from smstudy.inference.regression.covariance import summed_covariance
-from smstudy.inference.survival import cox, kaplan_meier, log_rank, quantile_time
+from smstudy.inference.survival import (
+    _information,
+    _steps,
+    cox,
+    joined_times,
+    kaplan_meier,
+    log_rank,
+    quantile_time,
+)
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 R = json.loads((REFERENCE / "survival.json").read_text())
@@ -168,3 +176,30 @@ def test_intervals_cover_the_truth():
         place = np.searchsorted(curve.time, np.log(2), side="right") - 1
         covered += curve.conf_low[place] <= 0.5 <= curve.conf_high[place]
     assert 0.93 < covered / 1000 < 0.97  # 95 % within 3 standard errors of 1,000 samples
+
+
+def test_times_that_differ_by_rounding_are_one_as_in_r():
+    stamps = np.array([0.1 + 0.2, 0.3, 0.5, 0.7, 0.1 + 0.6, 1, 2, 2, 3, 4])
+    np.testing.assert_array_equal(joined_times(stamps), R["joined"])
+
+
+@pytest.mark.parametrize("efron", [True, False])
+def test_clusters_of_one_person_each_are_all_the_information(efron):
+    """What persons have of the information adds up to it; many clusters give nearly the sandwich without correction."""
+    x = WEEKS[["support", "trained"]].to_numpy(float)
+    fit = cox(x, WEEKS["week"].to_numpy(float), WEEKS["adopted"].to_numpy(float), names=["a", "b"], efron=efron)
+    steps = _steps(fit.time, fit.event, efron)
+    z = fit.centered[steps.order]
+    parts = _information(z, np.exp(z @ fit.likelihood.parameters), steps)
+    np.testing.assert_allclose(parts.sum(axis=0).reshape(2, 2) @ fit.likelihood.covariance, np.eye(2), atol=1e-12)
+    assert np.linalg.eigvalsh(parts.reshape(-1, 2, 2)).min() > -1e-10  # rounding: each part is a covariance
+    clusters = fit.clusters(np.arange(len(x)))
+    plain = summed_covariance(fit.likelihood.contributions, "CR0", np.arange(len(x)))
+    np.testing.assert_allclose(np.diag(clusters.covariance), np.diag(plain), rtol=0.02)  # 600 persons: order 1/600
+    assert (clusters.df() > 100).all()
+
+
+def test_no_time_but_one_allows_no_test_of_proportionality():
+    rng = np.random.default_rng(1)
+    fit = cox(rng.normal(size=(40, 1)), np.full(40, 3.0), (np.arange(40) % 2).astype(float), names=["x"])
+    assert np.isnan(fit.proportionality([[0]])[0]).all()

@@ -13,10 +13,24 @@ w <- oneway.test(agree ~ level, d); k <- kruskal.test(agree ~ factor(level), d)
 out$welch <- list(f = w$statistic[[1]], df = w$parameter[[1]], rest = w$parameter[[2]], p = w$p.value)
 out$kruskal <- list(h = k$statistic[[1]], df = k$parameter[[1]], p = k$p.value, epsilon = k$statistic[[1]] / (nrow(d) - 1))
 root <- function(f, lo, hi) if (f(lo) * f(hi) > 0) 0 else uniroot(f, c(lo, hi), tol = 1e-12)$root
-w <- oneway.test(age ~ level, d)
-f <- list(f = w$statistic[[1]], df = w$parameter[[1]], rest = w$parameter[[2]]); n <- f$df + f$rest + 1
-lambda <- sapply(c(.975, .025), function(q) root(function(l) pf(f$f, f$df, f$rest, l) - q, 0, 900))
-out$omega <- c(f$df * (f$f - 1) / (f$df * (f$f - 1) + n), lambda / (lambda + n))
+omega <- function(y, g) {  # sums of squares between groups, each group with its own variance; noncentral F with matched moments
+  n <- as.vector(table(g)); m <- as.vector(tapply(y, g, mean)); v <- as.vector(tapply(y, g, var)); N <- sum(n); k <- length(n)
+  p <- n / N; ss <- n * (m - mean(y))^2; within <- sum((n - 1) * v) / (N - k); chance <- sum((1 - p) * v)
+  s4 <- v^2 * (n - 1) / (n + 1)
+  noise <- sum(s4) - 2 * sum(p * s4) + sum(p * v)^2 - sum(p^2 * v^2) + sum(p^2 * s4); noise <- max(noise, chance^2 / (k - 1))
+  above <- function(r) {
+    weight <- (1 - p) + r * N * (n - 1) / (N - k); mean <- sum(weight * v); df <- chance^2 / noise
+    spread <- 2 * noise + 4 * sum(ss * v) / sum(ss) * r * N * within; room <- mean^2 - spread * df / 2
+    if (room > 0) away <- 2 * mean * (mean + sqrt(room)) / spread - df else { df <- 2 * mean^2 / spread; away <- 0 }
+    pf(sum(ss) / mean * (df + away) / df, df, mean^2 / sum(weight^2 * v^2 / (n - 1)), away, lower.tail = FALSE)
+  }
+  ratio <- sapply(c(.025, .975), function(q) root(function(r) above(r) - q, 0, 5))
+  c((sum(ss) - chance) / (sum(ss) - chance + N * within), ratio / (1 + ratio))
+}
+out$omega <- omega(d$age, d$level)
+even <- do.call(rbind, lapply(split(d, d$level), head, 30))
+table <- anova(lm(age ~ level, even)); ss <- table[["Sum Sq"]]; ms <- table[["Mean Sq"]][2]
+out$anova <- (ss[1] - table$Df[1] * ms) / (sum(ss) + ms)
 h <- out$kruskal
 lambda <- sapply(c(.975, .025), function(q) root(function(l) pchisq(h$h, h$df, l) - q, 0, 200))
 out$epsilon <- lambda / (nrow(d) - 1)
@@ -44,6 +58,20 @@ cliff <- function(x, y) {
   list(delta = d, ends = ends, se = sqrt(a + b), df = df, statistic = bm, p = 2 * pt(-abs(bm), df))
 }
 out$cliff <- cliff(x, y)
+dealt <- function(x, y) {  # all ways to deal the answers into two groups
+  n <- length(x); m <- length(y); all <- c(x, y); tail <- .025
+  t <- function(i) {
+    s <- sign(outer(all[i], all[-i], "-")); d <- mean(s)
+    v <- (m^2 * sum((rowMeans(s) - d)^2) + n^2 * sum((colMeans(s) - d)^2) - sum((s - d)^2)) / (n * m * (n - 1) * (m - 1))
+    if (abs(d) == 1) return(c(sign(d) * sqrt(n * m - 1), d, 0))
+    v <- max(v, (1 - d^2) / (n * m - 1)); c(d * sqrt(1 - d^2) / sqrt(v), d, v)
+  }
+  own <- t(seq_len(n)); ts <- sort(round(combn(n + m, n, function(i) t(i)[1]), 9)); M <- length(ts); at <- round(own[1], 9)
+  z <- c(rev(ts)[ceiling(tail * M)], ts[ceiling(tail * M)]); d <- own[2]; v <- own[3]
+  ends <- (d - d^3 - z * sqrt(v) * sqrt((1 - d^2)^2 + z^2 * v)) / (1 - d^2 + z^2 * v)
+  list(x = x, y = y, statistic = own[1], p = min(1, 2 * min(mean(ts >= at), mean(ts <= at))), ends = ends)
+}
+out$dealt <- list(dealt(x[1:7], y[11:18]), dealt(c(4, 4.5, 5, 5.5, 6, 3.5), c(2, 3, 4, 2.5, 1, 3.5, 3)))
 bonett <- function(x, y) {
   s <- sqrt((var(x) + var(y)) / 2); d <- (mean(x) - mean(y)) / s; a <- length(x) - 1; b <- length(y) - 1
   v <- d^2 * (var(x)^2 / a + var(y)^2 / b) / (8 * s^4) + (var(x) / a + var(y) / b) / s^2
@@ -65,6 +93,16 @@ out$share <- list(p = share$p.value, wide = share$conf.int - .7)
 standard <- function(b) { n <- 60; tt <- (mean(small(x)) - mean(small(y))) / sqrt((var(small(x)) + var(small(y))) / 2) / sqrt(2 / n)
   max(1 - pt(tt, 2 * n - 2, -b / sqrt(2 / n)), pt(tt, 2 * n - 2, b / sqrt(2 / n))) }
 out$tost_sd <- standard(.5)
+out$margins <- lapply(list(c(30, 3), c(400, 200), c(85, 34)), function(v) c(v[1], v[2] / v[1], diff(prop.test(v[2], v[1], correct = FALSE)$conf.int) / 2))
+# pairs in standard deviations: generalized p, integrated over the variances of differences and sums
+pairs <- function(x, y) {
+  n <- length(x); df <- n - 1; D <- mean(x - y); vd <- var(x - y); vs <- var(x + y); tol <- 1e-8
+  above <- function(b) integrate(function(u) sapply(qchisq(u, df), function(a) integrate(function(w)
+    pnorm((D - b * sqrt((df * vd / a + df * vs / qchisq(w, df)) / 4)) * sqrt(n * a / (df * vd))), 0, 1, rel.tol = tol)$value), 0, 1, rel.tol = tol)$value
+  list(x = x, y = y, p = c(1 - above(-.5), above(.5)), zero = t.test(x, y, paired = TRUE)$p.value,
+       wide = sapply(c(.975, .025), function(q) uniroot(function(b) above(b) - q, c(-3, 3), tol = 1e-8)$root))
+}
+out$tost_pairs_sd <- list(pairs(d$agree[1:10], d$social[1:10]), pairs(d$agree[101:125], d$social[101:125]))
 # difference of shares: restricted likelihood maximized numerically
 men <- d$high[d$gender == "man"]; women <- d$high[d$gender == "woman"]
 score <- function(a, n, b, m, delta) {

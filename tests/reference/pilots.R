@@ -26,9 +26,17 @@ effect_of <- function(data, treated, since) {
   data$d <- as.numeric(data$unit %in% treated & data$wave >= since)
   unname(coef(lm(use ~ d + factor(unit) + factor(wave), data))["d"])
 }
+# the effect by its jackknife error, unit and wave effects taken as known
+by_error <- function(data, treated, since) {
+  data$d <- as.numeric(data$unit %in% treated & data$wave >= since)
+  d <- resid(lm(d ~ factor(unit) + factor(wave), data)); y <- resid(lm(use ~ factor(unit) + factor(wave), data))
+  b <- function(keep) sum(d[keep] * y[keep]) / sum(d[keep]^2)
+  each <- sapply(unique(data$unit), function(u) b(data$unit != u)); whole <- b(rep(TRUE, nrow(data)))
+  whole / sqrt(sum((each - whole)^2))
+}
 p_random <- function(data, treated, since) {
-  seen <- effect_of(data, treated, since)
-  all <- apply(combn(sort(unique(data$unit)), length(treated)), 2, function(u) effect_of(data, u, since))
+  seen <- by_error(data, treated, since)
+  all <- apply(combn(sort(unique(data$unit)), length(treated)), 2, function(u) by_error(data, u, since))
   mean(abs(all) >= abs(seen) * (1 - 1e-10))
 }
 people$d <- people$piloted * (people$wave >= 3)
@@ -68,6 +76,18 @@ bg <- bgtest(seg, order = 1)
 ar <- nlme::gls(logins ~ time + after + turn, series, correlation = nlme::corAR1(), method = "REML",
                 control = nlme::glsControl(tolerance = 1e-12, msTol = 1e-14))
 
+# the same with months missing, and with means of unequal numbers of people
+found_by <- function(f) list(estimate = unname(coef(f)), error = unname(sqrt(diag(vcov(f)))),
+                             rho = unname(coef(f$modelStruct$corStruct, unconstrained = FALSE)))
+strictly <- nlme::glsControl(tolerance = 1e-12, msTol = 1e-14, opt = "optim", optimMethod = "BFGS", maxIter = 500, msMaxIter = 500)
+series$size <- c(rep(c(8, 12, 9), 5)[1:13], rep(c(400, 90, 250, 600), 3)[1:11]); series$root <- series$size^-.5
+gaps <- series[!(series$month %in% c(5, 6, 7, 19)), ]
+half <- series; half$logins <- half$logins + 3 * sin(half$month / 3); half$time <- half$time + ifelse(half$month %% 2 == 0, .25, 0); half$turn <- half$time * half$after
+gapped <- nlme::gls(logins ~ time + after + turn, gaps, correlation = nlme::corCAR1(form = ~ time), method = "REML", control = strictly)
+uneven <- nlme::gls(logins ~ time + after + turn, half, correlation = nlme::corCAR1(form = ~ time), method = "REML", control = strictly)
+people_ar <- nlme::gls(logins ~ time + after + turn, series, correlation = nlme::corAR1(form = ~ time), method = "REML",
+                       weights = nlme::varConstProp(form = ~ root), control = strictly)
+
 # matching
 u <- data.frame(unit = sprintf("u%02d", 1:40), size = round(exp(rnorm(40, 3.5, .5))), base = round(rnorm(40, 3, .4), 2))
 u$piloted <- as.integer(plogis(-1.2 + 1.5 * (u$base - 3) + .6 * (log(u$size) - 3.5) + rnorm(40)) > .45)
@@ -86,6 +106,7 @@ write_json(list(
   group_time = list(moments = moments, estimate = group_time),
   series = list(estimate = unname(coef(seg)), std_error = unname(sqrt(diag(NW))), lag = lag, ar_estimate = unname(coef(ar)),
                 ar_error = unname(sqrt(diag(vcov(ar)))), rho = unname(coef(ar$modelStruct$corStruct, unconstrained = FALSE)),
+                gapped = found_by(gapped), uneven = found_by(uneven), people = found_by(people_ar), size = series$size,
                 bg = unname(bg$statistic), bg_p = unname(bg$p.value)),
   units = list(smd = c(smd("size"), smd("base")),
                ratio = c(var(u$size[u$piloted == 1]) / var(u$size[u$piloted == 0]), var(u$base[u$piloted == 1]) / var(u$base[u$piloted == 0])),

@@ -1,6 +1,6 @@
 # Reference values for tests/inference/test_survival.py, tests/models/timelines/test_durations.py and test_hazards.py.
-# Run in this folder: Rscript survival.R   (writes survival_*.csv and survival.json; survival 3.5)
-suppressPackageStartupMessages({library(survival); library(jsonlite)})
+# Run in this folder: Rscript survival.R   (writes survival_*.csv and survival.json; survival 3.5, clubSandwich)
+suppressPackageStartupMessages({library(survival); library(clubSandwich); library(jsonlite)})
 lung <- lung[complete.cases(lung[c("time", "status", "age", "sex", "ph.ecog", "inst")]), c("inst", "time", "status", "age", "sex", "ph.ecog")]
 lung$event <- lung$status - 1; names(lung)[6] <- "ecog"; lung$status <- NULL
 veteran <- veteran[c("trt", "celltype", "time", "status", "karno", "age")]
@@ -36,10 +36,13 @@ cox <- function(formula, data, ties, cluster = NULL) {
 f <- Surv(week, adopted) ~ support + trained
 long <- weeks[rep(seq_len(n), weeks$week), ]; long$period <- ave(long$week, rep(seq_len(n), weeks$week), FUN = seq_along)
 long$y <- as.integer(long$period == long$week & long$adopted == 1)
+stamps <- c(.1 + .2, .3, .5, .7, .1 + .6, 1, 2, 2, 3, 4); joined <- as.numeric(aeqSurv(Surv(stamps, rep(1, 10)))[, 1])
 strict <- glm.control(epsilon = 1e-14, maxit = 100)
 discrete <- function(link) { g <- glm(y ~ support + trained + factor(period), binomial(link), long, control = strict)
-  list(estimate = unname(coef(g)[2:3]), covariance = unname(vcov(g)[2:3, 2:3]), loglik = as.numeric(logLik(g))) }
+  V <- vcovCR(g, cluster = long$team, type = "CR2"); tested <- coef_test(g, vcov = V, test = "Satterthwaite")
+  list(cr2 = unname(as.matrix(V)[2:3, 2:3]), cr2_df = tested$df[2:3], estimate = unname(coef(g)[2:3]), covariance = unname(vcov(g)[2:3, 2:3]), loglik = as.numeric(logLik(g))) }
 write_json(list(
+  joined = joined,
   lung = curve(one), lung_median = middle(one), 
   lung_sex = lapply(1:2, function(k) middle(survfit(Surv(time, event) ~ 1, lung[lung$sex == k, ], conf.type = "log-log"))),
   rank_sex = list(chisq = by_sex$chisq, expected = by_sex$exp), rank_cell = list(chisq = by_cell$chisq, expected = by_cell$exp),

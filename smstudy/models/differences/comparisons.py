@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import combinations, product
+from math import isfinite
+from numbers import Real
 from typing import ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -25,15 +27,16 @@ from smstudy.inference.group_tests import (
     kruskal_test,
     moments,
     omega_squared,
+    probability_above,
     standardized_difference,
     superiority,
     welch_test,
 )
 from smstudy.inference.linearization import check_level
 from smstudy.inference.multiplicity import benjamini_hochberg, holm
-from smstudy.inference.regression.design import Design, build_design
+from smstudy.inference.regression.design import POOLED, Design, build_design
 from smstudy.inference.regression.formula import Factor, Formula, Term
-from smstudy.models.differences.groups import GroupScores
+from smstudy.models.differences.groups import FEW, SPREAD, GroupScores, few_values_finding, has_few_values
 from smstudy.privacy import Privacy
 from smstudy.result import Finding, Poolable, Result
 from smstudy.survey.dataset import Data, Survey, labels_of, privacy_of
@@ -46,7 +49,6 @@ CORRECT = {"holm": holm, "bh": benjamini_hochberg}
 CORRECTED = {"holm": "Holm", "bh": "Benjamini & Hochberg"}
 TITLES = {"welch": "Means compared", "kruskal": "Ranks compared"}
 STANDARDIZED = {"g": "estimate", "g_low": "conf_low", "g_high": "conf_high"}
-FEW = 20
 CERTAIN = 0.05
 PAIRS = 100
 POINTS = 100
@@ -59,7 +61,7 @@ class GroupComparison(Result):
     Attributes
     ----------
     groups : GroupScores
-        Mean, standard deviation and interval of each group.
+        Mean of each group, with standard deviation and interval where these do not tell single answers.
     rows : DataFrame
         The tidy table.
     summary : mapping
@@ -136,6 +138,11 @@ class Sample(NamedTuple):
         """Respondents in all groups."""
         return len(self.design.y)
 
+    @property
+    def tells_answers(self) -> bool:
+        """Whether number, mean and spread of a group can be solved for how many gave each of few answers."""
+        return has_few_values(self.design.y) and min(map(len, self.values)) < FEW
+
 
 def compare_groups(
     data: Data,
@@ -148,8 +155,12 @@ def compare_groups(
     correction: Correction = "holm",
     conf_level: float = 0.95,
     min_n: int | None = None,
+    seed: int = 1,
 ) -> GroupComparison:
     """Compare groups on one outcome, all together and in pairs.
+
+    Of an outcome with three to 11 values, such as one statement, number, mean and spread of fewer than 20 respondents
+    tell how many gave each answer. Such groups are compared together, as "(small groups)"; `groups` has their means.
 
     Parameters
     ----------
@@ -173,13 +184,16 @@ def compare_groups(
         Level of the intervals, each for its row alone.
     min_n : int, optional
         Raises the threshold below which groups are put together.
+    seed : int
+        Start of the random permutations that test ranks of pairs with a group below 20.
 
     Returns
     -------
     GroupComparison
         `estimate` is the first group minus the second (Cliff's delta with ranks), `superiority` the probability that a
         respondent of the first is higher than one of the second. `glance()` has the test of all groups (Welch's F or
-        Kruskal-Wallis) and its effect size, omega squared or epsilon squared.
+        Kruskal-Wallis) and its effect size, omega squared or epsilon squared. Omega squared is the share of variance
+        that lies between groups, each with a variance of its own; Welch's F is used for p only.
 
     Raises
     ------
@@ -211,18 +225,28 @@ def compare_groups(
             raise StudyError(f'{name} = "{value}" is not known. {did_you_mean(str(value), get_args(known))}')
     check_level(conf_level)
     policy = privacy_of(data) if min_n is None else privacy_of(data).raised_to(min_n)
-    sample = sample_of(data, outcome, [group], policy)
+    shown = sample_of(data, outcome, [group], policy)
+    sample = _large_groups(data, outcome, group, policy) if shown.tells_answers else shown
     pairs = _pairs(sample.names, reference, group)
     found = moments(sample.values)
     shares = sample.shares
     if method == "welch":
         rows, matrix = _means_compared(sample, found, pairs, spread, conf_level)
     else:
-        rows, matrix = _ranks_compared(sample, pairs, conf_level), np.empty((0, 0))
+        rows, matrix = _ranks_compared(sample, pairs, conf_level, seed), np.empty((0, 0))
     rows["p_adjusted"] = CORRECT[correction](rows["p_value"].to_numpy())
     rows["reading"] = [_reading(row, method, shares=shares) for row in rows.to_dict("records")]
-    return _result(data, outcome, group, sample, found, rows, matrix, policy,
+    return _result(data, outcome, group, shown, sample, found, rows, matrix, policy,
                    _Asked(method, spread, correction, conf_level))  # fmt: skip
+
+
+def is_number(value: object) -> bool:
+    """Say whether a value is a finite number; truth values are none.
+
+    >>> is_number(np.int64(1)), is_number(True), is_number("1")
+    (True, False, False)
+    """
+    return isinstance(value, Real) and not isinstance(value, bool) and isfinite(value)
 
 
 class _Asked(NamedTuple):
@@ -257,18 +281,19 @@ def sample_of(data: Data, outcome: str, groups: Sequence[str], policy: Privacy) 
     empty = next((cell for cell, part in zip(cells, values, strict=True) if not len(part)), None)
     if empty:
         raise DataError(f"Nobody is in {' and '.join(empty)} together. Name fewer columns, or merge their levels.")
-    sample = Sample(design, cells, values)
-    _refuse_telling_answers(sample)
-    return sample
+    return Sample(design, cells, values)
 
 
-def _refuse_telling_answers(sample: Sample) -> None:
-    """Refuse means that are the answer of each."""
-    if any(np.ptp(values) == 0 for values in sample.values):
+def _large_groups(data: Data, outcome: str, group: str, policy: Privacy) -> Sample:
+    """The outcome by groups whose spread tells no single answers, the others put together."""
+    try:
+        return sample_of(data, outcome, [group], policy.raised_to(max(FEW, policy.min_n)))
+    except DisclosureError:
         raise DisclosureError(
-            "All respondents of a group gave the same answer, so its mean would be the answer of each. Merge groups by "
-            "what they mean, or leave such groups out."
-        )
+            f'"{outcome}" has few values, so that number, mean and spread of fewer than {FEW} respondents tell how '
+            f'many gave each answer, and "{group}" has no two groups of so many. Compare a scale of several '
+            "statements, or merge groups by what they mean."
+        ) from None
 
 
 def _pairs(names: Sequence[str], reference: str | None, group: str) -> list[tuple[int, int]]:
@@ -295,19 +320,19 @@ def _means_compared(
         estimate = contrast(found, weights[place], conf_level=conf_level)
         both = Moments(*(part[[first, second]] for part in found))
         effect = standardized_difference(both, spread, conf_level)._asdict() if not sample.shares else {}
-        above = superiority(sample.values[first], sample.values[second], conf_level)
+        above = probability_above(sample.values[first], sample.values[second])
         rows.append(
             _named(sample, first, second) | estimate._asdict()
             | {name: effect.get(key, np.nan) for name, key in STANDARDIZED.items()}
-            | {"superiority": above.share}
+            | {"superiority": above}
         )  # fmt: skip
     return pd.DataFrame(rows), weights * (found.variance / found.n) @ weights.T
 
 
-def _ranks_compared(sample: Sample, pairs: Sequence[tuple[int, int]], conf_level: float) -> pd.DataFrame:
+def _ranks_compared(sample: Sample, pairs: Sequence[tuple[int, int]], conf_level: float, seed: int) -> pd.DataFrame:
     rows = []
     for first, second in pairs:
-        found: Superiority = superiority(sample.values[first], sample.values[second], conf_level)
+        found: Superiority = superiority(sample.values[first], sample.values[second], conf_level, seed=seed)
         tested = {name: getattr(found, name) for name in ("std_error", "df", "statistic", "p_value")}
         rows.append(_named(sample, first, second) | found.delta._asdict() | tested | {"superiority": found.share})
     return pd.DataFrame(rows)
@@ -319,8 +344,6 @@ def _named(sample: Sample, first: int, second: int) -> dict[str, str]:
 
 def _reading(row: Mapping[str, float], method: Method, *, shares: bool) -> str:
     """A difference in words: its direction where that is clear, its size, and how many pairs show it."""
-    if np.isnan(row["p_adjusted"]):
-        return "the groups do not overlap" if abs(row["estimate"]) == 1 else "cannot tell"
     if row["p_adjusted"] >= CERTAIN:
         return "direction uncertain"
     direction = "higher" if row["estimate"] > 0 else "lower"
@@ -332,13 +355,15 @@ def _reading(row: Mapping[str, float], method: Method, *, shares: bool) -> str:
 
 
 def _result(
-    data: Data, outcome: str, group: str, sample: Sample, found: Moments, rows: pd.DataFrame, matrix: Array,
-    policy: Privacy, asked: _Asked,
+    data: Data, outcome: str, group: str, shown: Sample, sample: Sample, found: Moments, rows: pd.DataFrame,
+    matrix: Array, policy: Privacy, asked: _Asked,
 ) -> GroupComparison:  # fmt: skip
     labels = labels_of(data)
     title = f"{TITLES[asked.method]}: {labels.get(outcome, outcome)} by {lower_first(labels.get(group, group))}"
     rows["term"] = outcome
-    findings = (*findings_of(sample, found), *weights_finding(data))
+    few = [few_values_finding([outcome])] if shown.tells_answers else []
+    told = (*few, *weights_finding(data))
+    findings = (*findings_of(sample, found), *told)
     return GroupComparison(
         title=title,
         note=_note(sample, asked),
@@ -346,7 +371,14 @@ def _result(
         labels=labels,
         privacy=policy,
         groups=_group_scores(
-            title.partition(": ")[2], outcome, sample, found, findings, labels, policy, asked.conf_level
+            title.partition(": ")[2],
+            outcome,
+            shown,
+            _left_out(shown, sample),
+            (*findings_of(shown, moments(shown.values)), *told),
+            labels,
+            policy,
+            asked.conf_level,
         ),
         rows=rows,
         summary=_summary(sample, found, asked),
@@ -360,7 +392,7 @@ def _summary(sample: Sample, found: Moments, asked: _Asked) -> dict[str, int | f
     }  # fmt: skip
     if asked.method == "welch":
         test = welch_test(found)
-        effect = omega_squared(test, asked.conf_level)
+        effect = omega_squared(found, asked.conf_level)
     else:
         test = kruskal_test(sample.values)
         effect = epsilon_squared(test, sample.n, asked.conf_level)
@@ -393,7 +425,7 @@ def _note(sample: Sample, asked: _Asked) -> str:
     if asked.method == "kruskal":
         words = (
             "Kruskal-Wallis test of all groups; the effect is epsilon squared. Pairs: Cliff's delta (rank-biserial "
-            "correlation) with the test of Brunner and Munzel"
+            "correlation) with the test of Brunner and Munzel, or with fewer than 20 in a group a permutation test"
         )
     else:
         unit = {
@@ -402,15 +434,22 @@ def _note(sample: Sample, asked: _Asked) -> str:
             "control": "in standard deviations of the second group (Glass's delta)",
         }[asked.spread]
         what = f'Shares of "{sample.design.event}" and' if sample.design.event else "Means and"
-        words = f"{what} Welch's tests, each group with its own variance; the effect of all is omega squared"
+        words = f"{what} Welch's tests, each group with its own variance; the effect of all is omega squared, the "
+        words += "share of variance that lies between groups"
         words += "" if sample.shares else f". Differences are given as they are and as {unit}"
     return f"{words}. Corrected p: {CORRECTED[asked.correction]}, for all pairs; intervals are for each row alone."
 
 
+def _left_out(shown: Sample, sample: Sample) -> Sequence[str]:
+    """Groups that are compared together: the spread of one would tell that of another."""
+    return [name for name in shown.names if name not in sample.names or name == POOLED] if shown is not sample else []
+
+
 def _group_scores(
-    title: str, outcome: str, sample: Sample, found: Moments, findings: tuple[Finding, ...],
+    title: str, outcome: str, sample: Sample, left_out: Sequence[str], findings: tuple[Finding, ...],
     labels: Mapping[str, str], policy: Privacy, conf_level: float,
 ) -> GroupScores:  # fmt: skip
+    found = moments(sample.values)
     errors = np.sqrt(found.variance / found.n)
     rows = [
         {"term": outcome, "group": name, "n": int(n), "std_dev": float(np.sqrt(variance))}
@@ -419,5 +458,6 @@ def _group_scores(
         for name, n, mean, variance, error in zip(sample.names, *found, errors, strict=True)
     ]  # fmt: skip
     table = pd.DataFrame(rows).assign(hidden=False)
+    table.loc[table["group"].isin(left_out), SPREAD] = np.nan
     note = f"Means with {conf_level:.0%} t intervals."
     return GroupScores(title=title, note=note, findings=findings, labels=labels, privacy=policy, rows=table)

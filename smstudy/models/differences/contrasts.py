@@ -23,6 +23,7 @@ from smstudy.models.differences.comparisons import (
     STANDARDIZED,
     Sample,
     findings_of,
+    is_number,
     level_place,
     sample_of,
     weights_finding,
@@ -189,7 +190,7 @@ def _weights(name: str, spec: object, columns: Sequence[str], sample: Sample) ->
 def _scaled(name: str, weights: Weights, column: str, levels: Sequence[str]) -> Array:
     values = np.zeros(len(levels))
     for level, weight in weights.items():
-        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not np.isfinite(weight):
+        if not is_number(weight):
             raise StudyError(f'Contrast "{name}": the weight of "{level}" is no number.')
         values[level_place(levels, level, column)] = weight
     size = np.abs(values).sum()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -37,7 +38,14 @@ from smstudy.inference.group_tests import (
 from smstudy.inference.multiplicity import holm
 from smstudy.inference.regression.design import Design, build_design
 from smstudy.inference.regression.formula import Factor, Formula
-from smstudy.models.differences.comparisons import Sample, findings_of, level_place, sample_of, weights_finding
+from smstudy.models.differences.comparisons import (
+    Sample,
+    findings_of,
+    is_number,
+    level_place,
+    sample_of,
+    weights_finding,
+)
 from smstudy.privacy import Privacy
 from smstudy.result import Finding, Poolable, Result
 from smstudy.survey.dataset import Data, frame_of, labels_of, privacy_of
@@ -224,16 +232,19 @@ def equivalence(
 def _bounds(bounds: float | tuple[float, float] | None) -> Bounds:
     if bounds is None:
         raise StudyError(CHOOSE)
-    try:
-        ends = (-float(bounds), float(bounds)) if np.isscalar(bounds) else tuple(float(end) for end in bounds)
-    except (TypeError, ValueError):
-        ends = ()
-    if len(ends) != 2 or not -np.inf < ends[0] < 0 < ends[1] < np.inf:
+    given = bounds.tolist() if isinstance(bounds, np.ndarray) else bounds
+    ends = (-given, given) if is_number(given) else tuple(given) if isinstance(given, (tuple, list)) else ()
+    if any(isinstance(end, Real) and abs(end) == np.inf for end in ends):
         raise StudyError(
-            f"bounds = {bounds} is no room around zero. Give one number above 0, such as 0.3, or the lower and the "
+            f'bounds = {bounds!r} ask for one side only, and verdicts are about both. For "not worse by more than 0.3" '
+            "give bounds=0.3 and read narrow_low: above -0.3 it says so, at 5 %."
+        )
+    if len(ends) != 2 or not all(map(is_number, ends)) or not ends[0] < 0 < ends[1]:
+        raise StudyError(
+            f"bounds = {bounds!r} is no room around zero. Give one number above 0, such as 0.3, or the lower and the "
             "upper bound in this order, such as (-0.1, 0.3)."
         )
-    return ends
+    return float(ends[0]), float(ends[1])
 
 
 def _measure_of(asked: _Asked) -> Callable[[Data, str, _Asked], _Measured]:
@@ -309,8 +320,8 @@ def _design(data: Data, outcome: str, column: str | None, asked: _Asked) -> Desi
 
 
 def _of_value(data: Data, outcome: str, asked: _Asked) -> _Measured:
-    if isinstance(asked.against, bool) or not np.isfinite(asked.against):
-        raise StudyError(f"against = {asked.against} is no value. Give a number or the name of a column.")
+    if not is_number(asked.against):
+        raise StudyError(f"against = {asked.against!r} is no value. Give a number or the name of a column.")
     design, value = _design(data, outcome, None, asked), float(asked.against)
     y, n = design.y, len(design.y)
     about = {"term": outcome, "n": n}

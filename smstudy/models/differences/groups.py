@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from smstudy.display import apa, figures, tables
-from smstudy.display.prose import lower_first
+from smstudy.display.prose import join_words, lower_first
 from smstudy.errors import EstimationError
 from smstudy.inference.means import Estimate, mean_interval, overlapping_change
 from smstudy.inference.multiplicity import benjamini_hochberg
@@ -18,11 +18,14 @@ from smstudy.result import Finding, Poolable, Refusal, Result
 from smstudy.scales.invariances import ALLOWED, NOT_ALLOWED, Gate, Invariance
 from smstudy.survey.closing import moved_groups
 from smstudy.survey.dataset import Survey, need_survey
-from smstudy.survey.disclosure import NO_GROUP, group_names, hidden_groups, protect
+from smstudy.survey.disclosure import NO_GROUP, group_names, hidden_groups, protect, scale_scores
 
 EVERYBODY = "Everybody"
 CHANGED, CANNOT_TELL, NOT_TESTED = "changed", "cannot tell", "not tested"
 LEVEL = 0.95
+FEW = 20
+MOST_STEPS = 11
+SPREAD = ["std_dev", "std_error", "conf_low", "conf_high"]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -104,7 +107,9 @@ def by_group(survey: Survey, scores: Sequence[str], unit: str) -> GroupScores:
     -------
     GroupScores
         Means with t intervals; a group below the threshold is hidden, and so is a second one whenever the hidden one
-        could be computed from the total. Respondents whose group is not known are a group of their own.
+        could be computed from the total. Respondents whose group is not known are a group of their own. Of a single
+        statement with three to 11 answers, groups with fewer than 20 respondents have no spread and no interval:
+        number, mean and spread would tell how many gave each answer.
 
     Raises
     ------
@@ -115,6 +120,11 @@ def by_group(survey: Survey, scores: Sequence[str], unit: str) -> GroupScores:
     columns = [survey.column(name).astype(float) for name in scores]
     rows = pd.concat([_score_rows(values, survey.column(unit), name) for name, values in zip(scores, columns)])
     table, findings = _protected(rows, hidden_groups(survey, unit, scores=scores), survey.privacy)
+    statements = set(scores) - set(scale_scores(survey))
+    few = [name for name, values in zip(scores, columns) if name in statements and has_few_values(values.dropna())]
+    telling = _telling_spread(table, few)
+    table.loc[telling, SPREAD] = np.nan
+    findings = (*findings, few_values_finding(few)) if telling.any() else findings
     return GroupScores(
         title=f"Scores by {_words(survey, unit)}",
         note="Means with 95% t intervals; n: respondents who have the score that most have. An interval that holds "
@@ -267,6 +277,36 @@ def _protected(
     table["hidden"] = table["group"].isin(closed)
     table[numbers] = table[numbers].astype(float).mask(table["hidden"])
     return table, decided.findings
+
+
+def has_few_values(values: pd.Series | np.ndarray) -> bool:
+    """Whether number, mean and spread of few respondents can be solved for how many gave each answer.
+
+    Of two answers the mean alone tells, and groups have enough respondents with each.
+    """
+    return 2 < len(np.unique(values)) <= MOST_STEPS
+
+
+def few_values_finding(names: Sequence[str]) -> Finding:
+    """Say why the spread of statements is left out in small groups."""
+    quoted, verb = [f'"{name}"' for name in names], "has" if len(names) == 1 else "have"
+    text = (
+        f"{join_words(quoted)} {verb} few values, so that number, mean and spread of fewer than {FEW} respondents tell "
+        "how many gave each answer. The spread of such groups is left out, and of a further one where the total would "
+        "tell it; take a scale of several statements to compare them."
+    )
+    return Finding(name="few_values", text=text, severity="info")
+
+
+def _telling_spread(table: pd.DataFrame, names: Sequence[str]) -> pd.Series:
+    """Rows whose spread tells single answers, and a further one if the spread of all would tell it."""
+    telling = table["term"].isin(names) & (table["n"] < FEW)
+    for name in names:
+        groups = (table["term"] == name) & (table["group"] != EVERYBODY)
+        others = table["n"].where(groups & ~telling & ~table["hidden"])
+        if (telling & groups).any() and (groups & (telling | table["hidden"])).sum() == 1 and others.notna().any():
+            telling |= table.index == others.idxmin()
+    return telling
 
 
 def _most(part: pd.DataFrame) -> str:

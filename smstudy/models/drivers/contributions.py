@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from numbers import Integral
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -14,9 +15,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from smstudy.display import figures, rules
-from smstudy.display.prose import join_words
+from smstudy.display.prose import join_words, plural
 from smstudy.errors import DataError, DisclosureError, StudyError
 from smstudy.inference.linearization import check_level
+from smstudy.inference.regression.covariance import ENOUGH_CLUSTERS, FEWEST_CLUSTERS
 from smstudy.inference.regression.design import INTERCEPT, Design, build_design
 from smstudy.inference.regression.diagnostics import describes_too_few, variance_inflation
 from smstudy.inference.regression.formula import Formula, parse_formula, term_label
@@ -27,6 +29,7 @@ from smstudy.inference.relative_importance import (
     conditional_dominance,
     resampled_shares,
     shapley_shares,
+    simultaneous_interval,
     subset_r_squared,
 )
 from smstudy.inference.threads import one_thread
@@ -34,7 +37,7 @@ from smstudy.models.samplings import sampling_of
 from smstudy.privacy import Privacy
 from smstudy.result import Finding, Poolable, Result
 from smstudy.survey.dataset import Data, labels_of, privacy_of
-from smstudy.survey.disclosure import pool_hidden
+from smstudy.survey.disclosure import NO_GROUP, pool_hidden, pooled_column
 from smstudy.survey.weights import Weights, extreme_weights
 
 Array = NDArray[np.float64]
@@ -46,6 +49,8 @@ ENOUGH_RESPONDENTS = 30
 ENOUGH_PER_COEFFICIENT = 10
 MANY_DROPPED = 0.10
 EXACT = 1e-12
+LARGEST = 0.9999
+PERFECT = 1 - 1e-10
 SAME = 1e-10
 LEVEL = 0.05
 
@@ -171,12 +176,14 @@ class _Model(NamedTuple):
     weights: Array
     split: _Split
     conf_level: float
+    n_groups: int
 
 
 def importance(
     formula: str,
     data: Data,
     *,
+    cluster: str | None = None,
     weights: Weights | str | None = None,
     n_boot: int = 1000,
     seed: int = 1,
@@ -192,10 +199,13 @@ def importance(
         in every model, and not compared.
     data : Survey or DataFrame
         One row per respondent; rows with a missing answer in a column needed are left out and counted.
+    cluster : str, optional
+        Column with teams whose members may resemble each other: these are drawn as a whole. 6 at least; departments
+        that tables hide count as one.
     weights : Weights or str, optional
         From `rake` or `poststratify`, or a variable with weights.
     n_boot : int
-        Resamples of respondents for intervals and the stability of ranks.
+        Resamples of respondents (teams) for intervals and the stability of ranks.
     seed : int
         Seed of the resamples.
     conf_level : float
@@ -209,19 +219,26 @@ def importance(
         `estimate` is the R² that falls to a driver, averaged over all orders in which drivers can enter a linear model
         (LMG, Shapley; the same as general dominance); `importance` its share of what all drivers account for together.
         `.dominance` has the pairs: "more important" where the interval of the difference of shares is above 0, else
-        "cannot tell"; and which kind of dominance (complete, conditional, general) holds. `.conditional` has what a
-        driver adds by the number of others held constant.
+        "cannot tell", and always below 30 respondents; and which kind of dominance (complete, conditional, general)
+        holds. The intervals of all pairs hold together: the largest deviation of each resample, in standard errors,
+        sets their width (max-T, on Fisher's scale). `.conditional` has what a driver adds by the number of others held
+        constant.
 
     Raises
     ------
     StudyError
         If the formula cannot be read, has products, no constant, or not 2 to 15 drivers.
     DataError
-        If columns are unknown or constant, a driver gives the outcome exactly, or respondents are too few.
+        If columns are unknown or constant, drivers give the outcome exactly, or respondents or teams are too few.
     DisclosureError
         If a coefficient would describe fewer respondents than the threshold.
     EstimationError
         If drivers determine each other.
+
+    Notes
+    -----
+    Simulated: 5 drivers that matter as much are called different, any two of them, in 6 % of samples of 100 or 300
+    (34 and 41 % with percentile intervals, each for itself); 2 such drivers in 0 %.
 
     References
     ----------
@@ -241,18 +258,33 @@ def importance(
     policy = privacy_of(data) if min_n is None else privacy_of(data).raised_to(min_n)
     parsed = parse_formula(formula)
     drivers = _drivers(parsed)
-    design = build_design(parsed, pool_hidden(data, parsed.columns), min_level_n=policy.min_n)
+    also = [cluster] if cluster else []
+    design = build_design(parsed, pool_hidden(data, parsed.columns), min_level_n=policy.min_n, also=also)
+    groups = _clusters(pooled_column(data, cluster)[design.used]) if cluster else None
     weighting = sampling_of(data, weights).weights[design.used]
     with one_thread():
         _check_design(design, drivers, weighting / weighting.mean(), policy)
-        split = _split(design, drivers, weighting / weighting.mean(), n_boot, seed)
-        return _result(_Model(parsed, drivers, design, weighting, split, conf_level), data, policy, weights is not None)
+        split = _split(design, drivers, weighting / weighting.mean(), groups, int(n_boot), seed)
+        n_groups = 0 if groups is None else int(groups.max()) + 1
+        model = _Model(parsed, drivers, design, weighting, split, conf_level, n_groups)
+        return _result(model, data, policy, weights is not None)
 
 
 def _check_options(n_boot: int, conf_level: float) -> None:
     check_level(conf_level)
-    if not isinstance(n_boot, int) or n_boot < FEWEST_RESAMPLES:
+    if not isinstance(n_boot, Integral) or n_boot < FEWEST_RESAMPLES:
         raise StudyError(f"n_boot = {n_boot!r} is too few. Use {FEWEST_RESAMPLES} or more.")
+
+
+def _clusters(column: pd.Series) -> NDArray[np.intp]:
+    """Number the teams from 0; those who do not state theirs are one."""
+    groups, found = pd.factorize(column.astype(object).fillna(NO_GROUP))
+    if len(found) < FEWEST_CLUSTERS:
+        raise DataError(
+            f'"{column.name}" has {plural(len(found), "cluster")} in the complete rows; drawing clusters needs at '
+            f"least {FEWEST_CLUSTERS}. Leave cluster= out and add C({column.name}) to the formula."
+        )
+    return groups
 
 
 def _drivers(formula: Formula) -> tuple[str, ...]:
@@ -286,6 +318,12 @@ def _check_design(design: Design, drivers: tuple[str, ...], weights: Array, poli
                 raise DataError(f'"{name}" gives the outcome exactly. Is one computed from the other? Leave it out.')
     root = np.sqrt(weights)
     fit = least_squares(design.x * root[:, None], design.y * root, names=design.names)
+    centered = design.y - np.average(design.y, weights=weights)
+    if (fit.residuals**2).sum() <= (1 - PERFECT) * (weights * centered**2).sum():
+        raise DataError(
+            "The drivers together give the outcome exactly. Is it computed from them, as a total is? Then there is "
+            "nothing to learn about how much each matters: name another outcome."
+        )
     if describes_too_few(design.x, fit.hat, min_n=policy.min_n):
         raise DisclosureError(
             f"The drivers together give the mean of fewer than {policy.min_n} respondents whom nobody resembles. "
@@ -297,7 +335,9 @@ def _columns(design: Design, name: str) -> list[int]:
     return [place for place, term in enumerate(design.terms) if term == name]
 
 
-def _split(design: Design, drivers: tuple[str, ...], weights: Array, n_boot: int, seed: int) -> _Split:
+def _split(
+    design: Design, drivers: tuple[str, ...], weights: Array, groups: NDArray[np.intp] | None, n_boot: int, seed: int
+) -> _Split:
     columns = np.column_stack([design.x, design.y])
     terms = [_columns(design, name) for name in drivers]
     compared = {place for term in terms for place in term}
@@ -308,7 +348,8 @@ def _split(design: Design, drivers: tuple[str, ...], weights: Array, n_boot: int
     terms = [[renamed[place] for place in term] for term in terms]
     always = [renamed[place] for place in always]
     r_squared = subset_r_squared(centered_products(columns[:, kept], weights[None, :])[0], terms, always=always)
-    resamples = resampled_shares(columns[:, kept], weights, terms, always=always, n_boot=n_boot, seed=seed)
+    options = {"always": always, "n_boot": n_boot, "seed": seed, "groups": groups}
+    resamples = resampled_shares(columns[:, kept], weights, terms, **options)
     return _Split(r_squared, shapley_shares(r_squared), resamples)
 
 
@@ -320,6 +361,8 @@ def _result(model: _Model, data: Data, policy: Privacy, weighted: bool) -> Impor
     pairs = _pairs(model)
     none, full = float(model.split.r_squared[0]), float(model.split.r_squared[-1])
     summary = {"n": n, "n_dropped": model.design.n_dropped, "r_squared": full}
+    if model.n_groups:
+        summary["n_groups"] = model.n_groups
     if model.design.controls:
         summary["r_squared_controls"] = none
     return Importance(
@@ -331,7 +374,7 @@ def _result(model: _Model, data: Data, policy: Privacy, weighted: bool) -> Impor
             title=f"Which driver is the more important one for {outcome}",
             note="Differences of shares. Complete: the first driver adds more to every set of the others; conditional: "
             "on average for every number of others; general: on average over all. More important: the interval of the "
-            "difference is above 0, each pair for itself.",
+            "difference is above 0. The intervals hold for all pairs together (max-T).",
             rows=pairs,
             n=n,
             conf_level=model.conf_level,
@@ -381,23 +424,28 @@ def _pairs(model: _Model) -> pd.DataFrame:
     complete, by_size = complete_dominance(split.r_squared), conditional_dominance(split.r_squared)
     shares, drawn = _shares(lmg), _shares(split.resamples)
     order = np.argsort(-lmg, kind="stable")
-    rows = []
-    for place, i in enumerate(order):
-        for j in order[place + 1 :]:
-            low, high = _interval(drawn[:, i] - drawn[:, j], model.conf_level)
-            rows.append(
-                {
-                    "term": names[i],
-                    "other_term": names[j],
-                    "dominance": _kind(complete[i, j], by_size[i], by_size[j]),
-                    "difference": float(shares[i] - shares[j]),
-                    "conf_low": float(low),
-                    "conf_high": float(high),
-                    "ahead_share": float((split.resamples[:, i] > split.resamples[:, j]).mean()),
-                    "verdict": MORE if low > 0 and _explains(model) else CANNOT_TELL,
-                }
-            )
-    return pd.DataFrame(rows)
+    first, second = (order[places] for places in np.triu_indices(len(order), 1))
+    differences = shares[first] - shares[second]
+    bent, bent_draws = (_bent(each) for each in (differences, drawn[:, first] - drawn[:, second]))
+    low, high = np.tanh(simultaneous_interval(bent, bent_draws, model.conf_level))
+    told = _explains(model) and len(model.design.x) >= ENOUGH_RESPONDENTS
+    return pd.DataFrame(
+        {
+            "term": [names[i] for i in first],
+            "other_term": [names[j] for j in second],
+            "dominance": [_kind(complete[i, j], by_size[i], by_size[j]) for i, j in zip(first, second)],
+            "difference": differences,
+            "conf_low": low,
+            "conf_high": high,
+            "ahead_share": (split.resamples[:, first] > split.resamples[:, second]).mean(axis=0),
+            "verdict": np.where(told & (low > 0), MORE, CANNOT_TELL),
+        }
+    )
+
+
+def _bent(differences: Array) -> Array:
+    """Differences of shares, which spread less near -1 and 1, on Fisher's scale, where they spread alike."""
+    return np.arctanh(np.clip(differences, -LARGEST, LARGEST))
 
 
 def _kind(complete: bool, first: Array, second: Array) -> str:
@@ -452,7 +500,8 @@ def _note(model: _Model, labels: Mapping[str, str], weighted: bool) -> str:
     parts = [
         "Importance is the share of what the drivers account for together that falls to each, averaged over all orders "
         "in which they can enter (LMG, Shapley). It has no sign, and no driver has a share of exactly 0",
-        f"Percentile intervals and ranks from {len(model.split.resamples):,} resamples of respondents",
+        f"Percentile intervals and ranks from {len(model.split.resamples):,} resamples of "
+        f"{'clusters' if model.n_groups else 'respondents'}",
         "It says what goes with the outcome, not what a change would bring about",
     ]
     if model.design.controls:
@@ -471,6 +520,12 @@ def _findings(model: _Model, labels: Mapping[str, str], weighted: bool) -> Itera
     elif n / p < ENOUGH_PER_COEFFICIENT:
         text = f"{n} respondents for {p} coefficients are fewer than {ENOUGH_PER_COEFFICIENT} each: R² is too high."
         yield Finding(name="few_respondents", text=text)
+    if 0 < model.n_groups < ENOUGH_CLUSTERS:
+        text = (
+            f"There are only {model.n_groups} clusters; with fewer than {ENOUGH_CLUSTERS} intervals from resampled "
+            "clusters tend to be too narrow."
+        )
+        yield Finding(name="few_clusters", text=text)
     if model.design.n_dropped > MANY_DROPPED * (n + model.design.n_dropped):
         text = "More than 10 % of the rows were left out because an answer is missing; those who remain may differ."
         yield Finding(name="many_dropped", text=text)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
+from numbers import Integral
 from typing import ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -33,11 +34,13 @@ from smstudy.inference.ceilings import (
     effect_sizes,
     effects_without,
     held_levels,
+    less_influential,
     matched_effects,
     n_above,
     observed_scope,
     p_value,
     permuted_effects,
+    spread_effects,
 )
 from smstudy.inference.multiplicity import holm
 from smstudy.inference.regression.design import Design, build_design
@@ -46,8 +49,8 @@ from smstudy.inference.threads import one_thread
 from smstudy.models.ranges import Ranges, need_ranges
 from smstudy.privacy import Privacy
 from smstudy.result import Finding, Result
-from smstudy.survey.dataset import Data, labels_of, privacy_of
-from smstudy.survey.disclosure import blank, pool_hidden
+from smstudy.survey.dataset import Data, Survey, labels_of, privacy_of
+from smstudy.survey.disclosure import blank, pool_hidden, pooled_column
 
 Array = NDArray[np.float64]
 ScopeKind = Literal["empirical", "theoretical"]
@@ -57,6 +60,7 @@ NECESSARY = "necessary"
 CORRELATED = "correlated, necessity not shown"
 NOT_NECESSARY = "not necessary"
 TOO_FEW = "too few data"
+NOT_CORRECTED = "not certain after correction for several conditions"
 SMALLEST_EFFECT = 0.10
 LEVEL = 0.05
 FEWEST = 30
@@ -68,8 +72,9 @@ PICTURE_ROWS = 9
 TENTHS = np.linspace(0, 1, 11)
 NICE = (1.0, 2.0, 2.5, 5.0, 10.0)
 EFFECTS = {"effect_size": 0, "effect_step": 0, "effect_line": 0, "effect_low": 1, "effect_high": 2}
-TESTS = ("p_value", "p_correlated", "p_adjusted")
-FEWEST_CELLS = 13  # a number has 101 partitions: as many ceilings leave 13 cells empty
+NULLS = ("p_value", "p_correlated", "p_spread")
+TESTS = (*NULLS, "p_adjusted")
+FEWEST_CELLS = 13  # a number has 101 partitions: as many ceilings leave 13 cells empty, for however many respondents
 EFFECT = Rule(
     "effect size of a necessary condition, d",
     (0.10, 0.30, 0.50),
@@ -204,8 +209,8 @@ class Necessity(Result):
 
     def layout(self, shown: pd.DataFrame) -> pd.DataFrame:
         """What the verdict rests on."""
-        columns = ("term", "effect_size", "effect_low", "p_value", "p_correlated", "p_adjusted", "verdict", "reading")
-        return shown[list(columns)]
+        columns = ["term", "effect_size", "effect_low", *TESTS, "verdict", "reading"]
+        return shown[columns]
 
     def glance(self) -> dict[str, int | float | str]:
         """Respondents and how it was computed."""
@@ -276,11 +281,12 @@ def necessity(
     Returns
     -------
     Necessity
-        Per condition the effect size d, the permutation p (against data without any connection), the p against data
-        that are only correlated as strongly, and a verdict. "Necessary": d of at least .10, also without the `min_n`
-        most influential respondents, and both p below .05, corrected (Holm) for the number of conditions. "Correlated,
-        necessity not shown": d of at least .10 and a permutation p below .05, nothing more. "Not necessary": neither,
-        with at least 100 respondents. "Too few data": below 30 respondents, or below 100 without being necessary.
+        Per condition the effect size d, three p (against data without any connection, against data only correlated as
+        strongly, and against data that only rise and spread as theirs), and a verdict. "Necessary": d of at least .10,
+        also without the `min_n` most influential respondents, and all p below .05, corrected (Holm) for the number of
+        conditions. "Correlated, necessity not shown": d of at least .10 and a permutation p below .05, with at least
+        100 respondents; the reading says what is missing. "Not necessary": d below .10 with at least 100 respondents,
+        or whoever of the `min_n` most influential is left out. "Too few data": all else, and below 30 respondents.
 
     Raises
     ------
@@ -294,9 +300,14 @@ def necessity(
     Notes
     -----
     The permutation test alone finds a "necessary" condition in 50 to 100 % of data that are merely correlated. The
-    second null has the observed answers and rank correlation (Gaussian copula); it holds its level for normal, skewed,
-    heavy-tailed and stepped answers. Where the outcome spreads more the higher the condition is, without any ceiling,
-    it rejects too often (10 % at 100, 35 % at 300 respondents): such data look like a ceiling; theory must decide.
+    second null has the observed answers and rank correlation (Gaussian copula), the third a mean and a spread that
+    follow the condition. Simulated shares called necessary without any ceiling, 100 / 200 / 300 respondents: normal .01
+    / .04, answers in steps 0 to .02, spread growing as exp(.2x) .06 / .02 / .15 (without the third null .27 / .40 /
+    .55) and as exp(.4x) .17 / .14 / .28 (.66 / .88 / .98), Poisson .04 / .09 / .09 (.20 / .35 / .38), survival Clayton
+    .07 / .09 / .16, errors skewed to the left .15 / .18 / .21, two groups .12 / .06 / 0. So theory must decide. The
+    price is power where the ceiling is soft, as few come near it: beta(2, 2) answers below min(1, .2 + x) .36 / .80 /
+    .98 (without the third null .73 / .96 / 1), the same with noise .08 / .31 / .43 (.44 / .81 / .91). A hard one is
+    found in .89 / .99 / 1.
 
     References
     ----------
@@ -317,11 +328,15 @@ def necessity(
     design = build_design(asked.formula, frame, min_level_n=asked.policy.min_n)
     conditions = _conditions(design, asked)
     with one_thread():
-        rows = [_examined(name, x, design.y, asked, place) for place, (name, x) in enumerate(conditions.items())]
+        rows = [_examined(name, x, design.y, asked) for name, x in conditions.items()]
+        turns = [_without_few(name, x, design.y, asked) for name, x in conditions.items()]
         above = tuple(n_above(x, design.y, corner_line(corners(x, design.y))) for x in conditions.values())
         telling = np.array([tells_corners(x, design.y, asked.policy.min_n) for x in conditions.values()])
     table = _judged(pd.DataFrame(rows), len(design.y))
-    return _result(table, above, telling, conditions, design, asked, dict(labels_of(data)))
+    turned = table.loc[_turned_verdicts(table, turns, len(design.y)), "term"]
+    labels = dict(labels_of(data))
+    doubts = *_doubts(data, turned, design, conditions, asked.policy.min_n), *_untold(table, telling, labels)
+    return _result(table, above, telling, conditions, design, asked, labels, doubts)
 
 
 def tells_corners(x: Array, y: Array, min_n: int) -> NDArray[np.bool_]:
@@ -352,7 +367,7 @@ def _asked(
     for name, value, known in (("ceiling", kind, Kind), ("scope", scope, ScopeKind), ("levels", levels, Levels)):
         if value not in get_args(known):
             raise StudyError(f'{name} = "{value}" is not known. {did_you_mean(str(value), get_args(known))}')
-    if not isinstance(n_permutations, int) or n_permutations < FEWEST_PERMUTATIONS:
+    if not isinstance(n_permutations, Integral) or n_permutations < FEWEST_PERMUTATIONS:
         raise StudyError(f"n_permutations = {n_permutations!r} is too few. Use {FEWEST_PERMUTATIONS} or more.")
     parsed = parse_formula(formula)
     names = plain_terms(parsed, "A necessary condition")
@@ -364,7 +379,7 @@ def _asked(
     policy = privacy_of(data) if min_n is None else privacy_of(data).raised_to(min_n)
     needed = scope == "theoretical" or levels == "actual"
     known = need_ranges(data, parsed.columns, ranges) if needed else {}
-    return _Asked(parsed, names, frozenset(low), kind, scope, levels, known, policy, n_permutations, seed)
+    return _Asked(parsed, names, frozenset(low), kind, scope, levels, known, policy, int(n_permutations), seed)
 
 
 def plain_terms(formula: Formula, what: str) -> tuple[str, ...]:
@@ -417,11 +432,11 @@ def _turned(name: str, asked: _Asked) -> tuple[float, float]:
     return (-high, -low) if name in asked.low else (low, high)
 
 
-def _examined(name: str, x: Array, y: Array, asked: _Asked, place: int) -> dict[str, object]:
+def _examined(name: str, x: Array, y: Array, asked: _Asked) -> dict[str, object]:
     """Effect sizes and tests of one condition."""
     scope = _scope(name, x, y, asked)
     effects = {kind: float(effect_sizes(x, y[:, None], scope, kind)[0]) for kind in get_args(Kind)}
-    rng = np.random.default_rng([asked.seed, place])
+    rng = np.random.default_rng([asked.seed, asked.names.index(name)])
     options = {"kind": asked.kind, "n_permutations": asked.n_permutations, "rng": rng}
     kept = scope if asked.scope == "theoretical" else None
     least, most = effects_without(x, y, kept, kind=asked.kind, most=asked.policy.min_n)
@@ -437,55 +452,89 @@ def _examined(name: str, x: Array, y: Array, asked: _Asked, place: int) -> dict[
         "rank_correlation": float(stats.spearmanr(x, y).statistic),
         "p_value": p_value(effects[asked.kind], permuted_effects(x, y, scope, **options)),
         "p_correlated": p_value(effects[asked.kind], matched_effects(x, y, scope, **options)),
+        "p_spread": p_value(effects[asked.kind], spread_effects(x, y, scope, **options)),
     }
 
 
+def _without_few(name: str, x: Array, y: Array, asked: _Asked) -> list[dict[str, object]]:
+    """The same without the few most influential respondents, those who lower the effect and those who raise it."""
+    kept = _scope(name, x, y, asked) if asked.scope == "theoretical" else None
+    stay = less_influential(x, y, kept, kind=asked.kind, most=asked.policy.min_n - 1)
+    both = [each for each in stay if not each.all() and np.ptp(x[each]) > 0 and np.ptp(y[each]) > 0]
+    return [_examined(name, x[each], y[each], asked) for each in both]
+
+
+def _turned_verdicts(table: pd.DataFrame, turns: list[list[dict[str, object]]], n: int) -> NDArray[np.bool_]:
+    """Conditions whose verdict would be another one without the few most influential respondents."""
+    found = np.zeros(len(table), dtype=bool)
+    columns = [name for name in table if name not in ("p_adjusted", "verdict", "reading")]
+    for place, rows in enumerate(turns):
+        for row in rows:
+            other = table[columns].to_dict("records")
+            other[place] = row
+            found[place] |= _judged(pd.DataFrame(other), n)["verdict"][place] != table["verdict"][place]
+    return found
+
+
 def _judged(table: pd.DataFrame, n: int) -> pd.DataFrame:
-    adjusted = holm(table[["p_value", "p_correlated"]].max(axis=1))
+    adjusted = holm(table[list(NULLS)].max(axis=1))
     table = table.assign(p_adjusted=adjusted)
     verdicts = [_verdict(row, n) for row in table.to_dict("records")]
-    readings = [_reading(verdict, row["effect_size"]) for verdict, row in zip(verdicts, table.to_dict("records"))]
+    readings = [_reading(verdict, row) for verdict, row in zip(verdicts, table.to_dict("records"))]
     return table.assign(verdict=verdicts, reading=readings)
 
 
 def _verdict(row: Mapping[str, float], n: int) -> str:
     large = row["effect_size"] >= SMALLEST_EFFECT
-    if n >= FEWEST and large and row["effect_low"] >= SMALLEST_EFFECT and row["p_adjusted"] < LEVEL:
-        return NECESSARY
-    if n < ENOUGH:
+    if n < FEWEST:
         return TOO_FEW
-    return CORRELATED if large and row["p_value"] < LEVEL else NOT_NECESSARY
+    if large and row["effect_low"] >= SMALLEST_EFFECT and row["p_adjusted"] < LEVEL:
+        return NECESSARY
+    if row["effect_high"] < SMALLEST_EFFECT or (not large and n >= ENOUGH):
+        return NOT_NECESSARY
+    return CORRELATED if large and n >= ENOUGH and row["p_value"] < LEVEL else TOO_FEW
 
 
-def _reading(verdict: str, effect: float) -> str:
+def _reading(verdict: str, row: Mapping[str, float]) -> str:
+    if verdict == TOO_FEW:
+        return "cannot tell"
     said = {
-        NECESSARY: "high outcomes hardly occur without it, more than correlation explains",
-        CORRELATED: "the empty corner is no larger than correlation leaves it",
-        NOT_NECESSARY: "no more than chance leaves empty",
-        TOO_FEW: "cannot tell",
+        NECESSARY: "high outcomes hardly occur without it, more than correlation and unequal spread explain",
+        CORRELATED: _missing(row),
+        NOT_NECESSARY: "the empty corner is too small to count",
     }
-    return f"{EFFECT.read(effect)} effect: {said[verdict]}" if verdict != TOO_FEW else said[verdict]
+    return f"{EFFECT.read(row['effect_size'])} effect: {said[verdict]}"
+
+
+def _missing(row: Mapping[str, float]) -> str:
+    """Which condition of a necessary one is not met."""
+    if row["p_correlated"] >= LEVEL:
+        return "correlation alone may explain the empty corner"
+    if row["p_spread"] >= LEVEL:
+        return "an outcome that spreads more may explain the empty corner"
+    return "rests on a few respondents" if row["effect_low"] < SMALLEST_EFFECT else NOT_CORRECTED
 
 
 def _result(
     table: pd.DataFrame, above: tuple[int, ...], telling: NDArray[np.bool_], conditions: Mapping[str, Array],
-    design: Design, asked: _Asked, labels: dict[str, str],
+    design: Design, asked: _Asked, labels: dict[str, str], doubts: tuple[Finding, ...],
 ) -> Necessity:  # fmt: skip
     outcome = labels.get(asked.formula.outcome.column, asked.formula.outcome.column)
     shared = {"labels": labels, "privacy": asked.policy}
     bottleneck = _bottleneck(conditions, design.y, asked, outcome, shared)
+    checks = _checks(table, above, len(design.y), asked, _told_effects(telling))
     checklist = NecessityChecklist(
         title="Questions of the SCoRe checklist that data answer",
         note="Numbers as in the checklist of Dul (2026). Those not listed are about theory, design and text: only the "
         "author can answer them.",
-        rows=pd.DataFrame(list(_checks(table, above, len(design.y), asked)), columns=["check", "verdict", "reason"]),
+        rows=pd.DataFrame(list(checks), columns=["check", "verdict", "reason"]),
         n=len(design.y),
         **shared,
     )
     return Necessity(
         title=f"Is it necessary for {outcome}?",
         note=_note(asked, labels),
-        findings=(*design.findings, *_findings(table, design, asked, labels), *_untold(table, telling, labels)),
+        findings=(*design.findings, *_findings(table, design, asked, labels), *doubts),
         conditions=table,
         bottleneck=bottleneck,
         checklist=checklist,
@@ -499,9 +548,10 @@ def _result(
 def _note(asked: _Asked, labels: Mapping[str, str]) -> str:
     parts = [
         f"d is the share of the {asked.scope} scope above the {KINDS[asked.kind]}. p: against data without any "
-        "connection. p (correlation): against data that are correlated as strongly and have no ceiling. Corrected: the "
-        f"larger of both, after Holm. {NECESSARY.capitalize()}: d of .10 or more, also without the "
-        f"{asked.policy.min_n} most influential respondents, and a corrected p below .05",
+        "connection. p (correlation), p (spread): against data that are correlated as strongly, and against data that "
+        f"rise and spread as these do, without a ceiling. Corrected: the largest, after Holm. Necessary: "
+        f"d of .10 or more, also without the {asked.policy.min_n} most influential respondents, and a corrected p "
+        "below .05",
         "One wave shows what occurs together; why something should be necessary is for theory to say",
     ]
     if asked.low:
@@ -518,22 +568,64 @@ def _findings(table: pd.DataFrame, design: Design, asked: _Asked, labels: Mappin
     if design.n_dropped > 0.10 * (n + design.n_dropped):
         text = "More than 10 % of the rows were left out because an answer is missing; those who remain may differ."
         yield Finding(name="many_dropped", text=text)
+    falling = goes_with_less(table, n, asked.low)
+    if falling.any():
+        names = join_words([labels.get(name, name) for name in table.loc[falling, "term"]])
+        text = f"{names}: goes with a lower outcome. Should little of it be needed, name it in low=, before looking."
+        yield Finding(name="goes_with_less", text=text)
     few = _rests_on_few(table)
     if few.any():
         names = join_words([labels.get(name, name) for name in table.loc[few, "term"]])
         text = f"{names}: without the {asked.policy.min_n} most influential respondents d falls to less than half."
         yield Finding(name="ceiling_rests_on_few", text=text)
+    spreads = (table["verdict"] == CORRELATED) & (table["p_correlated"] < LEVEL) & (table["p_spread"] >= LEVEL)
+    if spreads.any():
+        names = join_words([labels.get(name, name) for name in table.loc[spreads, "term"]])
+        text = f"{names}: the outcome spreads more where there is more of it, and such a corner needs no ceiling then."
+        yield Finding(name="spread_looks_like_a_ceiling", text=text)
     if (table["verdict"] == NECESSARY).any():
-        text = (
-            "A ceiling cannot be told from an outcome that merely spreads more the higher the condition is; whether "
-            "something is necessary is for theory to say."
-        )
-        yield Finding(name="spread_looks_like_a_ceiling", text=text, severity="info")
+        text = "A soft ceiling and a spread that grows leave the same corner; what is necessary is for theory to say."
+        yield Finding(name="theory_decides", text=text, severity="info")
     tempting = (table["p_value"] < LEVEL) & (table["p_correlated"] >= LEVEL)
     if tempting.any():
         names = join_words([labels.get(name, name) for name in table.loc[tempting, "term"]])
         text = f"{names}: the usual permutation test alone would say necessary; correlation is enough to explain it."
         yield Finding(name="permutation_test_not_enough", text=text, severity="info")
+
+
+def goes_with_less(table: pd.DataFrame, n: int, low: Collection[str]) -> pd.Series:
+    """Conditions with a clearly negative rank correlation, but for those of which little is asked."""
+    r = table["rank_correlation"].clip(-1 + EXACT, 1 - EXACT)
+    p = 2 * stats.t.sf(np.abs(r) * np.sqrt((n - 2) / (1 - r**2)), n - 2)
+    return (r < 0) & (p < LEVEL) & ~table["term"].isin(low)
+
+
+def _doubts(
+    data: Data, turned: Collection[str], design: Design, conditions: Mapping[str, Array], min_n: int
+) -> Iterator[Finding]:
+    """Verdicts that a few respondents can turn, and teams whose members answer alike."""
+    labels = labels_of(data)
+    if len(turned):
+        names = join_words([labels.get(name, name) for name in turned])
+        text = f"The verdict on {names} would be another one without fewer than {min_n} respondents, those it rests on."
+        yield Finding(name="verdict_rests_on_few", text=text)
+    for unit in data.codebook.of_kind("unit") if isinstance(data, Survey) else ():
+        teams = pooled_column(data, unit.name)[design.used]
+        alike = [name for name, x in conditions.items() if _alike(x, teams) and _alike(design.y, teams)]
+        if alike:
+            names = join_words([labels.get(name, name) for name in alike])
+            text = (
+                f"Answers on {names} and on the outcome differ by {labels.get(unit.name, unit.name)}. The tests take "
+                "all respondents for independent, so that p is too small."
+            )
+            yield Finding(name="teams_answer_alike", text=text)
+
+
+def _alike(values: Array, teams: pd.Series) -> bool:
+    """Whether respondents of one team resemble each other more than chance (F test)."""
+    parts = [values[where] for where in teams.reset_index(drop=True).groupby(teams.to_numpy()).indices.values()]
+    parts = [part for part in parts if len(part) > 1]
+    return len(parts) > 1 and bool(stats.f_oneway(*parts).pvalue < LEVEL)
 
 
 def _rests_on_few(table: pd.DataFrame) -> pd.Series:
@@ -603,7 +695,21 @@ def _round_levels(low: float, high: float) -> Array:
     return np.append(np.arange(low, high - step / 2, step), high)
 
 
-def _checks(table: pd.DataFrame, above: tuple[int, ...], n: int, asked: _Asked) -> Iterator[tuple[str, str, str]]:
+def _told_effects(telling: NDArray[np.bool_]) -> tuple[str, str]:
+    """Whether effect sizes and p are told, and where they are if not."""
+    hidden = telling[:, 0]
+    if not hidden.any():
+        return "yes", "With two decimals; p also against correlated data."
+    whose = "none" if hidden.all() else f"{(~hidden).sum()} of {len(hidden)} conditions"
+    return (
+        "no" if hidden.all() else "in part",
+        f"Of {whose} here, where a number would tell single answers; tidy() has all, for your own eyes.",
+    )
+
+
+def _checks(
+    table: pd.DataFrame, above: tuple[int, ...], n: int, asked: _Asked, told: tuple[str, str]
+) -> Iterator[tuple[str, str, str]]:
     few, many = asked.policy.min_n, ENOUGH
     enough = "yes" if n >= many else "no"
     yield "15. Is the sample large enough?", enough, f"{n} respondents; the rule of thumb is {many}."
@@ -616,7 +722,7 @@ def _checks(table: pd.DataFrame, above: tuple[int, ...], n: int, asked: _Asked) 
     yield "27. Is the software specified?", "yes", f"smstudy {version('smstudy')}."
     plots = "A plot of points would show single persons; the bottleneck picture shows what holds for enough of them."
     yield "29. Are XY plots shown?", "no", plots
-    yield "31. Are effect size and p reported?", "yes", "With two decimals; p also against correlated data."
+    yield "31. Are effect size and p reported?", *told
     yield "32. Does the verdict rest on theory, d and p?", "in part", "On d and p. The theory is for you to give."
     yield "33. Is the bottleneck table reported?", "yes", f"With levels that hold for all but fewer than {few} people."
     yield "34. Are NN and NA explained?", "yes", 'NN is "not needed"; NA cannot occur, levels lie inside the scope.'

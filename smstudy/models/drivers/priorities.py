@@ -15,11 +15,11 @@ from smstudy.display import priorities as pictures
 from smstudy.display.prose import join_words
 from smstudy.errors import StudyError, did_you_mean
 from smstudy.inference.ceilings import Kind
-from smstudy.inference.linearization import linearized_means, t_interval
+from smstudy.inference.linearization import Sampling, linearized_means, t_interval
 from smstudy.inference.regression.formula import Formula, parse_formula
 from smstudy.models.drivers.contributions import Importance, importance
-from smstudy.models.drivers.necessities import NECESSARY, TOO_FEW, Necessity, necessity, plain_terms
-from smstudy.models.ranges import Ranges, need_ranges
+from smstudy.models.drivers.necessities import NECESSARY, TOO_FEW, Necessity, goes_with_less, necessity, plain_terms
+from smstudy.models.ranges import Ranges, need_ranges, possible_range
 from smstudy.models.samplings import sampling_of
 from smstudy.result import Finding, Result
 from smstudy.survey.dataset import Data, frame_of
@@ -32,12 +32,13 @@ BOTH = "must-have and important"
 NICE = "nice-to-have"
 NEITHER = "neither shown"
 QUADRANTS = {
-    (True, False): "work on it first",
+    (True, False): "look here first",
     (True, True): "keep it up",
     (False, False): "low priority",
-    (False, True): "no need for more",
+    (False, True): "nothing urgent",
 }
 PICTURE_ROWS = 10
+SILENT = {"nothing_to_share", "too_little_data"}
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -106,6 +107,7 @@ def priorities(
     data: Data,
     *,
     low: Collection[str] = (),
+    cluster: str | None = None,
     weights: Weights | str | None = None,
     ranges: Ranges | None = None,
     ceiling: Kind = "ce_fdh",
@@ -126,10 +128,13 @@ def priorities(
         One row per respondent; rows with a missing answer in a column needed are left out and counted.
     low : collection of str
         Drivers of which less is better, such as concerns: a low level is asked for and counts as a high one on the map.
+    cluster : str, optional
+        Column with teams whose members may resemble each other, for the intervals of importance and levels.
     weights : Weights or str, optional
         For importance and levels; a ceiling has no weights.
     ranges : mapping, optional
-        Smallest and largest possible value of drivers, where no codebook knows them.
+        Smallest and largest possible value of drivers, where no codebook knows them; also of the outcome, if the page
+        shall say what level a level of it needs.
     ceiling : {"ce_fdh", "cr_fdh"}
         As in `necessity`.
     n_boot, n_permutations : int
@@ -145,7 +150,8 @@ def priorities(
     -------
     Priorities
         Per driver its share of importance, its mean as `performance` (0 to 100 of the possible answers), both with
-        intervals, and its `quadrant` by the means over drivers: "cannot tell" where an interval crosses a line. The
+        intervals, and its `quadrant` by the means over drivers: "cannot tell" where an interval crosses a line, and
+        where a driver that `low` does not name goes with a lower outcome: then more of it is no advice. The
         verdict: "must-have" if `necessity` says necessary ("and important" if the share is above the mean as well);
         "nice-to-have" if only the share is and more of it goes with more of the outcome; "neither shown" if the share
         is below the mean; else "cannot tell".
@@ -174,11 +180,16 @@ def priorities(
     """
     asked = _asked(formula, data, low, ranges)
     shared = {"seed": seed, "min_n": min_n}
-    important = importance(formula, data, weights=weights, n_boot=n_boot, conf_level=conf_level, **shared)
+    drawn = {"cluster": cluster, "weights": weights, "n_boot": n_boot, "conf_level": conf_level}
+    important = importance(formula, data, **drawn, **shared)
     plain = f"`{asked.formula.outcome.column}` ~ " + " + ".join(f"`{name}`" for name in asked.drivers)
-    answered = frame_of(data)[list(asked.formula.columns)].notna().all(axis=1)
-    needed = necessity(plain, _only(data, answered), low=low, ceiling=ceiling, n_permutations=n_permutations, **shared)
-    levels = _levels(data, answered.to_numpy(), asked, weights, conf_level)
+    needs = list(asked.formula.columns) + ([cluster] if cluster else [])
+    answered = frame_of(data)[needs].notna().all(axis=1)
+    units = {"levels": "actual", "ranges": asked.ranges} if asked.formula.outcome.column in asked.ranges else {}
+    options = {"low": low, "ceiling": ceiling, "n_permutations": n_permutations}
+    needed = necessity(plain, _only(data, answered), **options, **units, **shared)
+    sampling = sampling_of(data, weights, clusters=cluster or "")
+    levels = _levels(data, answered.to_numpy(), asked, sampling, conf_level)
     return _result(asked, important, needed, levels)
 
 
@@ -190,7 +201,9 @@ def _asked(formula: str, data: Data, low: Collection[str], ranges: Ranges | None
         if name not in drivers:
             raise StudyError(f'low names "{name}", which is no driver. {did_you_mean(name, drivers)}')
     frame = frame_of(data)
-    known = [name for name in drivers if name in frame]
+    known, outcome = [name for name in drivers if name in frame], parsed.outcome.column
+    if outcome in frame and possible_range(data, outcome, ranges or {}) is not None:
+        known.append(outcome)
     return _Asked(parsed, drivers, frozenset(low), need_ranges(data, known, ranges))
 
 
@@ -202,7 +215,7 @@ def _only(data: Data, answered: pd.Series) -> Data:
 
 
 def _levels(
-    data: Data, answered: NDArray[np.bool_], asked: _Asked, weights: Weights | str | None, conf_level: float
+    data: Data, answered: NDArray[np.bool_], asked: _Asked, sampling: Sampling, conf_level: float
 ) -> tuple[Array, Array, Array]:
     """Means of the drivers, the possible answers being 0 to 100, with their intervals."""
     values = frame_of(data)[list(asked.drivers)].to_numpy(float)
@@ -210,7 +223,7 @@ def _levels(
     scaled = 100 * (values - lowest) / (highest - lowest)
     turned = [name in asked.low for name in asked.drivers]
     scaled = np.where(turned, 100 - scaled, scaled)
-    found = linearized_means(scaled, sampling_of(data, weights), answered)
+    found = linearized_means(scaled, sampling, answered)
     return found.estimate, *t_interval(found, conf_level=conf_level)
 
 
@@ -222,13 +235,14 @@ def _result(asked: _Asked, important: Importance, needed: Necessity, levels: tup
     table["effect_size"] = needed.shown()["effect_size"].to_numpy()
     table["necessity"] = needed.tidy()["verdict"].to_numpy()
     table["rank_correlation"] = needed.shown()["rank_correlation"].to_numpy()
-    telling = not any(finding.name == "nothing_to_share" for finding in important.findings)
+    telling = not SILENT & {finding.name for finding in important.findings}
+    falls = goes_with_less(needed.tidy(), int(needed.glance()["n"]), asked.low).to_numpy()
     rows = table.to_dict("records")
     line = float(np.mean(performance))
-    table["quadrant"] = [_quadrant(row, len(rows), line, telling) for row in rows]
+    table["quadrant"] = [_quadrant(row, len(rows), line, telling and not less) for row, less in zip(rows, falls)]
     table["verdict"] = [_verdict(row, len(rows), telling) for row in rows]
     outcome = labels.get(asked.formula.outcome.column, asked.formula.outcome.column)
-    table["reading"] = [_reading(row, needed, outcome) for row in table.to_dict("records")]
+    table["reading"] = [_reading(row, needed, asked, outcome) for row in table.to_dict("records")]
     glance = important.glance()
     return Priorities(
         title=f"Must-have and nice-to-have for {outcome}",
@@ -263,9 +277,9 @@ def _verdict(row: Mapping[str, object], drivers: int, telling: bool) -> str:
     return NICE if important else NEITHER
 
 
-def _reading(row: Mapping[str, object], needed: Necessity, outcome: str) -> str:
+def _reading(row: Mapping[str, object], needed: Necessity, asked: _Asked, outcome: str) -> str:
     if row["necessity"] == NECESSARY:
-        return _level_in_words(needed, str(row["term"]), outcome)
+        return _level_in_words(needed, str(row["term"]), asked, outcome)
     if row["rank_correlation"] < 0 and row["verdict"] == CANNOT_TELL:
         return f"{CANNOT_TELL}: goes with a lower outcome; should little of it be there, name it in low"
     said = {
@@ -275,18 +289,22 @@ def _reading(row: Mapping[str, object], needed: Necessity, outcome: str) -> str:
     return said.get(str(row["verdict"]), CANNOT_TELL)
 
 
-def _level_in_words(needed: Necessity, term: str, outcome: str) -> str:
-    """The highest level of the outcome of which it can be said what is needed for it."""
+def _level_in_words(needed: Necessity, term: str, asked: _Asked, outcome: str) -> str:
+    """The highest level of the outcome of which it can be said what is needed for it, on the scale of the map."""
     rows = needed.bottleneck.shown()
     rows = rows[(rows["term"] == term) & (rows["reading"] == "needed")]
-    if rows.empty:
+    if rows.empty or asked.formula.outcome.column not in asked.ranges:
         return f"a high {outcome} hardly occurs without it"
     last = rows.iloc[-1]
-    side = "more" if term in needed.bottleneck.low else "less"
-    return (
-        f"{last['outcome_level']:.0f} % of the range of {outcome} hardly occurs with {side} than "
-        f"{last['needed_level']:.0f} % of its own"
-    )
+    level = _of_a_hundred(last["outcome_level"], asked.ranges[asked.formula.outcome.column])
+    own = _of_a_hundred(last["needed_level"], asked.ranges[term])
+    own = 100 - own if term in asked.low else own
+    return f"a {outcome} of {level:.0f} or more, of 100, hardly occurs with a level below {own:.0f}"
+
+
+def _of_a_hundred(value: float, limits: tuple[float, float]) -> float:
+    """Where a value lies between the smallest and the largest possible one."""
+    return 100 * (value - limits[0]) / (limits[1] - limits[0])
 
 
 def _note(asked: _Asked, labels: Mapping[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -61,6 +62,23 @@ def test_a_pair_agrees_with_t_test_and_cliffs_delta_of_r():
                                [expected["delta"], *expected["ends"]], **CLOSED)  # fmt: skip
 
 
+def test_the_share_of_variance_is_that_between_groups_not_that_of_welchs_f():
+    found = compare_groups(PEOPLE, "age", "level").glance()
+    got = [found[name] for name in ("effect_size", "conf_low", "conf_high")]
+    np.testing.assert_allclose(got, EXPECTED["omega"], rtol=1e-6)  # R searches the ends with uniroot()
+
+
+def test_pairs_that_do_not_overlap_have_a_p_and_count_in_holms_correction():
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"team": np.repeat(list("abcd"), 6), "use": rng.normal(0, 1, 24)})
+    frame["use"] += 50 * (frame["team"] == "d")
+    rows = compare_groups(frame, "use", "team", method="kruskal").tidy()
+    apart = rows[rows["other_group"] == "d"]
+    assert (apart["p_value"] - 2 / 924).abs().max() < 1e-12 and rows["p_adjusted"].notna().all()  # 2 of 924 ways
+    assert apart["p_adjusted"].min() == pytest.approx(6 * 2 / 924)  # six pairs
+    assert (apart["reading"] == "lower, large: in 100 of 100 pairs of respondents").all()
+
+
 def test_a_reference_gives_one_row_for_every_other_group():
     rows = compare_groups(arms(), "support", "frame", reference="neutral").tidy()
     assert rows["other_group"].tolist() == ["neutral"] * 2 and rows["group"].tolist() == ["performance", "values"]
@@ -93,11 +111,17 @@ def test_a_higher_threshold_pools_more():
     assert POOLED in set(compare_groups(frame, "support", "frame", min_n=9).groups.tidy()["group"])
 
 
-def test_a_group_that_answers_alike_is_refused_because_its_mean_is_everybodys_answer():
+def test_a_group_that_answers_alike_is_counted_with_another_because_its_mean_is_everybodys_answer():
     frame = arms()
     frame.loc[frame["frame"] == "values", "support"] = 4.0
-    with pytest.raises(DisclosureError, match="same answer"):
-        compare_groups(frame, "support", "frame")
+    result = compare_groups(frame, "support", "frame")
+    assert set(result.groups.tidy()["group"]) == {"performance", POOLED} and "levels_pooled" in names_of(result)
+    with pytest.raises(DisclosureError, match="more than one outcome"):
+        compare_groups(frame[frame["frame"] != "neutral"], "support", "frame")
+    frame, told = arms(), {"a": {"frame": {"performance": 1, "neutral": -1}}}
+    frame.loc[(frame["frame"] == "neutral") & (frame["sender"] == "boss"), "support"] = 4.0
+    with pytest.raises(DisclosureError, match="same outcome"):
+        planned_contrasts(frame, "support", ["frame", "sender"], told)
 
 
 def test_groups_in_which_a_few_gave_an_answer_are_counted_together():
@@ -126,6 +150,67 @@ def test_groups_in_which_a_few_gave_an_answer_are_counted_together():
 def test_bad_input_gets_one_clear_error(change, options, error, says):
     with pytest.raises(error, match=says):
         compare_groups(arms().assign(**change), **{"outcome": "support", "group": "frame"} | options)
+
+
+def statement(seed=3, sizes=(8, 10, 12, 15, 30, 45)):
+    """Answers from 1 to 5 in departments of different size."""
+    rng = np.random.default_rng(seed)
+    units = np.repeat([f"unit {place}" for place in range(len(sizes))], sizes)
+    return pd.DataFrame({"unit": units, "item": rng.integers(1, 6, len(units)).astype(float)})
+
+
+def counts_that_fit(n, mean, spread):
+    """The attack: all numbers of people with each answer that have this number, mean and standard deviation."""
+    total, squares = n * mean, (n - 1) * spread**2 + n * mean**2
+    four = np.array([c for c in itertools.product(range(n + 1), repeat=4) if sum(c) <= n])
+    every = np.column_stack([four, n - four.sum(axis=1)])
+    fits = np.abs(every @ np.arange(1, 6) - total) + np.abs(every @ np.arange(1, 6) ** 2 - squares) < 1e-6
+    return every[fits]
+
+
+def spreads_of_pairs(rows):
+    """The attack on pairs: standard deviations of groups, times 1 / sqrt(n), solved from the errors of all pairs."""
+    names = sorted({*rows["group"], *rows["other_group"]})
+    sums = np.array([[name in pair for name in names] for pair in rows[["group", "other_group"]].to_numpy()], float)
+    return dict(zip(names, np.sqrt(np.linalg.lstsq(sums, rows["std_error"] ** 2)[0]), strict=True))
+
+
+def told(result, frame):
+    """Departments below 20 for which number, mean and spread fit one set of counts only."""
+    groups = result.groups.shown().set_index("group")
+    solved = spreads_of_pairs(result.tidy())
+    spread = groups["std_dev"].fillna(pd.Series(solved) * np.sqrt(groups["n"]))
+    truth = (
+        frame.groupby("unit")["item"].value_counts().unstack(fill_value=0).reindex(columns=range(1, 6), fill_value=0)
+    )
+    found = set()
+    for name in groups.index[(groups["n"] < 20) & spread.notna()]:
+        fits = counts_that_fit(int(groups.loc[name, "n"]), groups.loc[name, "estimate"], spread[name])
+        if len(fits) == 1 and (fits[0] == truth.loc[name]).all():
+            found.add(name)
+    return found
+
+
+def test_counts_of_a_statement_do_not_follow_from_number_mean_and_spread(monkeypatch):
+    frame = statement()
+    result = compare_groups(frame, "item", "unit")
+    assert not told(result, frame) and "few_values" in names_of(result)
+    groups = result.groups.tidy().set_index("group")
+    assert groups["estimate"].notna().all() and groups["std_dev"].notna().sum() == 2  # the large ones
+    assert set(result.tidy()[["group", "other_group"]].to_numpy().ravel()) == {"unit 4", "unit 5", POOLED}
+    plt.close(result.groups.plot().get_figure())
+    monkeypatch.setattr("smstudy.models.differences.groups.MOST_STEPS", 0)
+    assert told(compare_groups(frame, "item", "unit"), frame)  # without protection the attack works
+
+
+def test_only_statements_in_small_groups_lose_their_spread():
+    frame = statement(sizes=(8, 10, 30))
+    scale = frame.assign(item=frame["item"] + np.random.default_rng(1).integers(0, 4, len(frame)) / 4)
+    assert compare_groups(scale, "item", "unit").groups.tidy()["std_dev"].notna().all()
+    large = compare_groups(statement(sizes=(20, 25, 30)), "item", "unit")
+    assert large.groups.tidy()["std_dev"].notna().all() and "few_values" not in names_of(large)
+    with pytest.raises(DisclosureError, match="no two groups of so many"):
+        compare_groups(statement(sizes=(8, 30)), "item", "unit")
 
 
 def test_missing_answers_are_left_out_and_counted():
@@ -186,6 +271,13 @@ def test_the_size_of_weights_does_not_matter():
     pd.testing.assert_frame_equal(one.tidy(), two.tidy(), rtol=1e-12)  # the same sums
 
 
+def test_weights_may_be_numbers_of_numpy():
+    for one in (np.int64(1), np.float32(1)):
+        rows = planned_contrasts(arms(), "support", "frame", {"a": {"values": one, "neutral": -one}}).tidy()
+        plain = planned_contrasts(arms(), "support", "frame", {"a": {"values": 1, "neutral": -1}}).tidy()
+        pd.testing.assert_frame_equal(rows, plain)
+
+
 def test_a_contrast_of_two_groups_is_their_comparison():
     pair = compare_groups(arms(), "support", "frame").tidy().iloc[1]
     alone = planned_contrasts(arms(), "support", "frame", {"a": {"neutral": 1, "values": -1}}).tidy().iloc[0]
@@ -208,6 +300,7 @@ def test_a_planted_interaction_is_a_difference_of_differences():
         ({"a": {"values": 0, "neutral": 0}}, StudyError, "compares nothing"),
         ({"a": {"value": 1, "neutral": -1}}, DataError, 'Did you mean "values"'),
         ({"a": {"values": "1", "neutral": -1}}, StudyError, "no number"),
+        ({"a": {"values": True, "neutral": -1}}, StudyError, "no number"),
         ({"a": {}}, StudyError, "no weights"),
         ({"a": {"sendr": {"boss": 1, "peer": -1}}}, StudyError, "no grouping column"),
         ({}, StudyError, "at least one contrast"),

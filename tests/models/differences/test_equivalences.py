@@ -160,6 +160,12 @@ def test_without_bounds_the_error_says_how_to_choose_them():
         ({"bounds": (0.1, 0.3)}, StudyError, "no room around zero"),
         ({"bounds": "wide"}, StudyError, "no room around zero"),
         ({"bounds": float("nan")}, StudyError, "no room around zero"),
+        ({"bounds": True}, StudyError, "no room around zero"),
+        ({"bounds": "0.3"}, StudyError, "no room around zero"),
+        ({"bounds": ("-0.3", "0.3")}, StudyError, "no room around zero"),
+        ({"bounds": (-0.3, float("inf"))}, StudyError, "one side only"),
+        ({"group": None, "against": True}, StudyError, "is no value"),
+        ({"group": None, "against": [3]}, StudyError, "is no value"),
         ({"unit": "points"}, StudyError, "unit"),
         ({"group": None}, StudyError, "one of group="),
         ({"against": 3}, StudyError, "one of group="),
@@ -179,6 +185,12 @@ def test_without_bounds_the_error_says_how_to_choose_them():
 def test_bad_input_gets_one_clear_error(options, error, says):
     with pytest.raises(error, match=says):
         equivalence(people(), **{"outcome": "use", "group": "site", "bounds": 0.3} | options)
+
+
+def test_bounds_may_be_numbers_of_numpy():
+    plain = row(people(), "use", group="site", bounds=(-1, 1))["p_equivalent"]
+    for bounds in (np.int64(1), np.float64(1), np.array([-1, 1]), [-1, np.int32(1)]):
+        assert row(people(), "use", group="site", bounds=bounds)["p_equivalent"] == plain
 
 
 def test_more_than_two_groups_must_be_named():

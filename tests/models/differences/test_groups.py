@@ -59,6 +59,19 @@ def hidden(result):
     return set(rows.loc[rows["hidden"], "group"])
 
 
+def test_the_spread_of_a_statement_is_shown_for_large_groups_only():
+    data = survey("A" * 8 + "B" * 30 + "C" * 25)
+    item = np.random.default_rng(3).integers(1, 6, 63).astype(float)
+    answers = data.answers.assign(q1=item, use=item)
+    result = by_group(replace(data, answers=answers), ["q1", "use"], "unit")
+    rows = result.tidy().set_index(["term", "group"])
+    assert rows["estimate"].notna().all() and rows.loc["use", "std_dev"].notna().all()  # a scale is no statement
+    known = rows.loc["q1", "std_dev"].dropna()
+    assert set(known.index) == {EVERYBODY, "B"}  # with C known as well, the spread of all would give that of A
+    assert rows.loc[("q1", "A"), ["std_error", "conf_low", "conf_high"]].isna().all()
+    assert "few_values" in {finding.name for finding in result.findings} and "–" in result.to_text()
+
+
 def test_means_and_intervals_are_those_of_the_answers():
     data = survey("A" * 9 + "B" * 12)
     result = by_group(data, ["use", "fear"], "unit")

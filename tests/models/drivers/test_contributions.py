@@ -94,6 +94,69 @@ def test_intervals_of_the_difference_cover_the_truth():
     assert np.mean(covered) >= 0.85  # 5 or fewer misses of 40 at 95 % have a chance of .99
 
 
+def test_equal_drivers_are_seldom_told_apart_however_many_pairs_there_are():
+    rng, called = np.random.default_rng(7), 0
+    for seed in range(40):
+        frame = pd.DataFrame(rng.normal(size=(100, 5)), columns=list("abcde"))
+        frame["y"] = 0.3 * frame.sum(axis=1) + rng.normal(size=100)
+        pairs = importance("y ~ a + b + c + d + e", frame, seed=seed, **QUICK).dominance.tidy()
+        called += (pairs["verdict"] == "more important").any()
+    assert called <= 7  # more than 7 of 40 at a level of 5 % have a chance of .3 %
+
+
+def test_intervals_of_pairs_are_wider_than_each_for_itself():
+    result = importance(FORMULA, PEOPLE, **QUICK)
+    shares = result.resamples / result.resamples.sum(axis=1, keepdims=True)
+    names = result.tidy()["term"].tolist()
+    for row in result.dominance.tidy().to_dict("records"):
+        away = shares[:, names.index(row["term"])] - shares[:, names.index(row["other_term"])]
+        low, high = np.quantile(away, [0.025, 0.975])
+        assert row["conf_high"] - row["conf_low"] > high - low
+
+
+def test_teams_that_are_alike_widen_the_intervals():
+    rng = np.random.default_rng(9)
+    team = np.arange(300) % 20
+    frame = pd.DataFrame({"team": team, "a": rng.normal(size=20)[team], "b": rng.normal(size=20)[team]})
+    frame["y"] = 0.5 * frame["a"] + 0.5 * frame["b"] + rng.normal(size=20)[team] + rng.normal(size=300)
+    frame[["a", "b"]] += 0.5 * rng.normal(size=(300, 2))
+    alone, drawn = importance("y ~ a + b", frame, **QUICK), importance("y ~ a + b", frame, cluster="team", **QUICK)
+    widths = [(each.tidy()["conf_high"] - each.tidy()["conf_low"]).mean() for each in (alone, drawn)]
+    assert widths[1] > 1.5 * widths[0]
+    assert drawn.glance()["n_groups"] == 20 and "few_clusters" in names_of(drawn)
+    assert drawn.tidy()["estimate"].equals(alone.tidy()["estimate"])
+
+
+def test_teams_of_one_are_respondents():
+    frame = PEOPLE.assign(person=np.arange(len(PEOPLE)))
+    pd.testing.assert_frame_equal(
+        importance(FORMULA, frame, cluster="person", **QUICK).tidy(), importance(FORMULA, frame, **QUICK).tidy()
+    )
+
+
+def test_too_few_teams_are_refused():
+    with pytest.raises(DataError, match="5 clusters"):
+        importance(FORMULA, PEOPLE.assign(team=np.arange(len(PEOPLE)) % 5), cluster="team", **QUICK)
+
+
+def test_an_outcome_that_is_the_sum_of_its_drivers_is_refused():
+    frame = PEOPLE.assign(total=PEOPLE["leadership"] + 2 * PEOPLE["readiness"])
+    with pytest.raises(DataError, match="together give the outcome exactly"):
+        importance("total ~ leadership + readiness", frame, **QUICK)
+
+
+def test_a_dozen_respondents_tell_nothing_apart():
+    rng = np.random.default_rng(2)
+    frame = pd.DataFrame(rng.normal(size=(12, 2)), columns=["a", "b"])
+    frame["y"] = 3 * frame["a"] + 0.1 * rng.normal(size=12)
+    result = importance("y ~ a + b", frame, **QUICK)
+    assert set(result.dominance.tidy()["verdict"]) == {"cannot tell"} and "too_little_data" in names_of(result)
+
+
+def test_a_number_of_numpy_is_a_number():
+    assert importance(FORMULA, PEOPLE, n_boot=np.int64(200)).glance()["n_boot"] == 200
+
+
 def test_equal_weights_change_nothing():
     plain = importance(FORMULA, PEOPLE, **QUICK).tidy()
     weighted = importance(FORMULA, PEOPLE.assign(weight=2.0), weights="weight", **QUICK).tidy()

@@ -14,7 +14,7 @@ import pytest
 import smstudy as sm
 from smstudy.errors import DataError, DisclosureError, SmstudyError, StudyError
 from smstudy.inference.ceilings import corner_line, corners
-from smstudy.models.drivers.necessities import necessity
+from smstudy.models.drivers.necessities import _reading, _verdict, necessity
 from smstudy.result import Result, write_record
 
 QUICK = {"n_permutations": 199}
@@ -75,6 +75,82 @@ def test_few_respondents_are_too_few_data():
     assert verdicts(necessity("y ~ need", planted(20), **QUICK)) == {"need": "too few data"}
 
 
+def row_of(**changes):
+    calm = {"effect_size": 0.3, "effect_low": 0.2, "effect_high": 0.4}
+    return calm | {"p_value": 0.001, "p_correlated": 0.001, "p_spread": 0.001, "p_adjusted": 0.001} | changes
+
+
+@pytest.mark.parametrize(
+    ("changes", "n", "verdict", "says"),
+    [
+        ({}, 200, "necessary", "hardly occur without it"),
+        ({"p_correlated": 0.2, "p_adjusted": 0.2}, 200, "correlated, necessity not shown", "correlation alone may"),
+        ({"p_spread": 0.2, "p_adjusted": 0.2}, 200, "correlated, necessity not shown", "spreads more may explain"),
+        ({"p_adjusted": 0.09}, 200, "correlated, necessity not shown", "not certain after correction"),
+        ({"effect_low": 0.05}, 200, "correlated, necessity not shown", "rests on a few respondents"),
+        ({"effect_size": 0.09, "effect_low": 0.05}, 200, "not necessary", "too small to count"),
+        ({"effect_size": 0.03, "effect_low": 0.02, "effect_high": 0.08}, 60, "not necessary", "too small to count"),
+        ({"p_value": 0.2, "p_adjusted": 0.2}, 200, "too few data", "cannot tell"),
+        ({"effect_size": 0.03, "effect_low": 0.02}, 60, "too few data", "cannot tell"),
+        ({}, 29, "too few data", "cannot tell"),
+    ],
+)
+def test_the_reading_follows_the_condition_that_failed(changes, n, verdict, says):
+    row = row_of(**changes)
+    found = _verdict(row, n)
+    assert found == verdict and says in _reading(found, row)
+    assert not re.search("no larger|no more than chance", _reading(found, row))
+
+
+def test_a_printed_p_below_its_level_is_never_read_as_correlation():
+    """Three useless conditions beside a needed one, so that the correction often fails."""
+    rng, contradicted = np.random.default_rng(1), 0
+    for seed in range(4):
+        x = rng.beta(2, 2, 120)
+        frame = pd.DataFrame(rng.normal(size=(120, 3)), columns=["a", "b", "c"])
+        frame = frame.assign(x=x, y=rng.beta(2, 2, 120) * np.minimum(1, 0.2 + x))
+        rows = necessity("y ~ x + a + b + c", frame, n_permutations=99, seed=seed).tidy()
+        told = rows["reading"].str.contains("correlation alone")
+        contradicted += (told & (rows["p_correlated"] < 0.05)).sum()
+    assert contradicted == 0
+
+
+def test_one_wild_outcome_never_shows_that_something_is_not_necessary():
+    frame = planted(200)
+    assert verdicts(necessity("y ~ need", frame, **QUICK)) == {"need": "necessary"}
+    for place in (0, 100):
+        wild = frame.copy()
+        wild.loc[place, "y"] = 3.0
+        result = necessity("y ~ need", wild, **QUICK)
+        row = result.tidy().iloc[0]
+        assert row["verdict"] != "not necessary" or row["effect_size"] < 0.10
+        assert "verdict_rests_on_few" in {finding.name for finding in result.findings}
+
+
+def test_a_verdict_that_no_few_can_turn_has_no_such_finding():
+    rng = np.random.default_rng(3)
+    x = rng.random(400)
+    frame = pd.DataFrame({"x": x, "y": rng.random(400) * np.minimum(1, 0.1 + x), "idle": rng.random(400)})
+    result = necessity("y ~ x", frame, **QUICK)
+    assert verdicts(result) == {"x": "necessary"}
+    assert "verdict_rests_on_few" not in {finding.name for finding in result.findings}
+
+
+def test_unequal_spread_is_said_where_it_may_explain_the_corner():
+    found = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=300)
+        frame = pd.DataFrame({"x": x, "y": 0.5 * x + np.exp(0.2 * x) * rng.normal(size=300)})
+        result = necessity("y ~ x", frame, **QUICK)
+        row = result.tidy().iloc[0]
+        names = {finding.name: finding.severity for finding in result.findings}
+        expected = row["verdict"].startswith("correlated") and row["p_correlated"] < 0.05 <= row["p_spread"]
+        assert (names.get("spread_looks_like_a_ceiling") == "warning") == expected
+        found.append(expected)
+    assert any(found)
+
+
 def test_more_conditions_need_a_smaller_p():
     one = necessity("y ~ need", planted(), **QUICK).tidy()
     three = necessity("y ~ need + goes + chance", planted(), **QUICK).tidy()
@@ -94,7 +170,7 @@ def test_a_low_level_can_be_what_is_needed():
     frame = planted().assign(fear=lambda people: 1 - people["need"])
     high = necessity("y ~ need", frame, **QUICK).tidy().iloc[0]
     low = necessity("y ~ fear", frame, low=["fear"], **QUICK).tidy().iloc[0]
-    for name in ("effect_step", "effect_line", "p_value", "p_correlated"):
+    for name in ("effect_step", "effect_line", "p_value", "p_correlated", "p_spread"):
         assert low[name] == pytest.approx(high[name], abs=1e-9)  # rounding of 1 - x
 
 
@@ -191,8 +267,41 @@ def test_no_effect_size_tells_the_ceiling_of_answers_in_steps(steps, n):
         for name in ("effect_low", "effect_high"):
             told = (shown[name][0] + 0.005) * rows * columns  # shown with two decimals
             assert np.isnan(told) or told >= 13
-        hidden = shown[["effect_size", "effect_line", "p_value", "p_correlated", "p_adjusted"]].isna()
+        hidden = shown[["effect_size", "effect_line", "p_value", "p_correlated", "p_spread", "p_adjusted"]].isna()
         assert hidden.to_numpy().all() == np.isnan(shown["effect_step"][0])
+
+
+def test_the_checklist_says_where_effect_sizes_are_hidden():
+    def reported(result):
+        return result.checklist.tidy().set_index("check")["verdict"].filter(like="31.").item()
+
+    steps = np.random.default_rng(2).integers(1, 6, 200).astype(float)
+    frame = planted().assign(steps=steps, answer=np.clip(steps + np.random.default_rng(3).integers(-1, 2, 200), 1, 5))
+    assert reported(necessity("y ~ need", frame, **QUICK)) == "yes"
+    hidden = necessity("answer ~ steps", frame, **QUICK)
+    assert hidden.shown()["effect_size"].isna().all() and reported(hidden) == "no"
+    both = necessity("answer ~ steps + need", frame, **QUICK)
+    if both.shown()["effect_size"].notna().any():
+        assert reported(both) == "in part"
+
+
+def test_a_falling_condition_is_pointed_to_low():
+    frame = planted().assign(fear=lambda people: -people["y"] + 0.001 * people["chance"])
+    names = {finding.name for finding in necessity("y ~ fear", frame, **QUICK).findings}
+    assert "goes_with_less" in names
+    turned = necessity("y ~ fear", frame, low=["fear"], **QUICK)
+    assert "goes_with_less" not in {finding.name for finding in turned.findings}
+
+
+def test_a_number_of_numpy_is_a_number():
+    found = necessity("y ~ need", planted(), n_permutations=np.int64(199)).tidy()
+    pd.testing.assert_frame_equal(found, necessity("y ~ need", planted(), n_permutations=199).tidy())
+
+
+def test_departments_that_answer_alike_are_named():
+    result = necessity("adoption ~ leadership", survey(), **QUICK)
+    assert "teams_answer_alike" in {finding.name for finding in result.findings}
+    assert "teams_answer_alike" not in {finding.name for finding in necessity("y ~ need", planted(), **QUICK).findings}
 
 
 def test_what_is_not_told_is_said():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 import matplotlib.pyplot as plt
@@ -72,8 +73,45 @@ def test_an_interval_that_crosses_a_line_cannot_be_placed():
 def test_a_driver_of_less_is_never_nice_to_have():
     frame = planted().assign(harm=lambda people: 1 - people["drive"])
     ranges = {"need": (0, 1), "harm": (0, 1), "idle": (0, 1)}
-    row = page("y ~ need + harm + idle", frame, ranges=ranges).tidy().iloc[1]
+    result = page("y ~ need + harm + idle", frame, ranges=ranges)
+    row = result.tidy().iloc[1]
     assert row["verdict"] == "cannot tell" and "lower outcome" in row["reading"]
+    assert row["quadrant"] == "cannot tell"  # never "look here first"
+    text = {finding.name: finding.text for finding in result.findings}["goes_with_less"]
+    assert "harm" in text and "low=" in text
+    turned = page("y ~ need + harm + idle", frame, ranges=ranges, low=["harm"])
+    assert "goes_with_less" not in {finding.name for finding in turned.findings}
+    assert turned.tidy()["quadrant"][1] == page().tidy()["quadrant"][1]  # the same driver, turned round
+
+
+def test_levels_and_what_is_needed_are_on_one_scale():
+    one = page(ranges=UNIT | {"y": (0, 1)}).tidy().iloc[0]
+    part = {"need": (-1, 1), "drive": (0, 1), "idle": (0, 1), "y": (-1, 1)}  # what is there is the upper half
+    two = page(ranges=part).tidy().iloc[0]
+    assert two["performance"] == pytest.approx(50 + one["performance"] / 2)
+    told = [[float(each) for each in re.findall(r"\d+", row["reading"])] for row in (one, two)]
+    assert all(len(numbers) == 3 and numbers[1] == 100 for numbers in told)
+    assert told[1][0] >= 50 and told[1][2] >= 50
+    frame = planted()
+    for (reached, _, needed), offset in zip(told, (0, 50)):  # by hand: fewer than 5 are below it, of those who reach it
+        scale = 100 if offset == 0 else 50
+        high = frame[offset + scale * frame["y"] >= reached - 0.5]  # the reading is rounded to whole numbers
+        assert (offset + scale * high["need"] < needed - 0.5).sum() < 5 <= len(high)
+    low = page("y ~ less + drive", planted().assign(less=lambda people: 1 - people["need"]), low=["less"],
+               ranges={"less": (0, 1), "drive": (0, 1), "y": (0, 1)}).tidy().iloc[0]  # fmt: skip
+    assert low["reading"] == one["reading"] and low["performance"] == pytest.approx(one["performance"])
+
+
+def test_without_the_range_of_the_outcome_no_level_is_told():
+    assert page().tidy()["reading"][0] == "a high y hardly occurs without it"
+
+
+def test_teams_widen_the_intervals_of_importance_and_level():
+    team = np.arange(300) % 15
+    frame = planted().assign(team=team, need=lambda people: (people["need"] + team / 14) / 2)
+    plain, drawn = page(frame=frame), page(frame=frame, cluster="team")
+    width = [table["performance_high"][0] - table["performance_low"][0] for table in (plain.tidy(), drawn.tidy())]
+    assert width[1] > 1.5 * width[0] and drawn.importance.glance()["n_groups"] == 15
 
 
 def test_drivers_of_nothing_have_no_place():
@@ -97,7 +135,7 @@ def test_weights_count_for_levels():
 def test_the_planted_drivers_of_the_demo_come_first():
     survey = sm.open_study("quarterly-pulse").survey("clean")
     formula = "adoption ~ leadership + readiness + usefulness + concerns"
-    rows = priorities(formula, survey, low=["concerns"], **QUICK).tidy().set_index("term")
+    rows = priorities(formula, survey, low=["concerns"], n_boot=200).tidy().set_index("term")
     assert rows.loc[["leadership", "readiness"], "verdict"].tolist() == ["nice-to-have", "nice-to-have"]
     assert rows.loc["concerns", "verdict"] == "neither shown"
 
