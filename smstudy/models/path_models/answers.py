@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from smstudy.display.prose import join_words
-from smstudy.errors import DataError, DisclosureError, EstimationError, StudyError, did_you_mean
+from smstudy.errors import ColumnError, DataError, DisclosureError, EstimationError, StudyError, did_you_mean
 from smstudy.inference.partial_least_squares import Inner, PathFit, PathStructure
 from smstudy.models.path_models.specification import PathSpecification, parse_paths
 from smstudy.privacy import Privacy
@@ -104,6 +104,8 @@ def read_paths(
     EstimationError
         If items repeat each other, or there are fewer respondents than parameters.
     """
+    if not isinstance(consistent, bool | np.bool_):
+        raise StudyError(f"consistent = {consistent!r} is neither True (correct for unreliability) nor False.")
     if inner not in get_args(Inner):
         raise StudyError(f'inner = "{inner}" is not known. {did_you_mean(str(inner), get_args(Inner))}')
     policy = privacy_of(data) if min_n is None else privacy_of(data).raised_to(min_n)
@@ -166,8 +168,9 @@ def refuse_improper(fit: PathFit, found: PathAnswers, who: str = "") -> None:
             f"({between.max():.2f}), which the answers hardly tell apart"
         )
     raise EstimationError(
-        f"Corrected for unreliability the model has no solution: {why}. Merge or leave out constructs, or say "
-        "consistent=False: then estimates are about scores with their measurement error."
+        f"Corrected for unreliability the model has no solution: {why}. This is frequent where respondents are few or "
+        "items agree badly. Say consistent=False: estimates are then about scores with their measurement error. Or put "
+        "constructs that are hardly told apart together, or leave out the one that is measured worst."
     )
 
 
@@ -219,7 +222,7 @@ def _columns(data: Data, names: Sequence[str]) -> pd.DataFrame:
         raise DataError("Two columns have the same name. Give every column its own.")
     for name in names:
         if name not in frame:
-            raise DataError(f'There is no item "{name}". {did_you_mean(name, map(str, frame.columns))}')
+            raise ColumnError(f'There is no item "{name}". {did_you_mean(name, map(str, frame.columns))}')
     declared = _declared(data, names)
     taken = frame[list(names)]
     if declared and isinstance(data, Survey):

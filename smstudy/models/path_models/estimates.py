@@ -38,7 +38,7 @@ from smstudy.models.path_models.tables import (
     items_table,
     pairs_table,
 )
-from smstudy.models.ranges import Ranges
+from smstudy.models.ranges import Ranges, checked_range
 from smstudy.result import Poolable, Result, Rows
 from smstudy.scales.arguments import check_level, check_resamples, check_seed
 from smstudy.survey.dataset import Data, frame_of
@@ -48,10 +48,10 @@ MOST_FAILED = 0.05
 SHOWN = ("term", "outcome", "estimate", "std_error", "conf_low", "conf_high", "p_value", "f_squared", "vif", "reading")
 CANNOT_TELL = "cannot tell"
 QUADRANTS = {
-    (True, False): "work on it first",
+    (True, False): "look here first",
     (True, True): "keep it up",
     (False, False): "low priority",
-    (False, True): "no need for more",
+    (False, True): "nothing urgent",
 }
 
 
@@ -198,12 +198,14 @@ class PathModel(Result):
         StudyError
             If nothing explains the outcome, or a range is none.
         DataError
-            If possible answers of an item are not known.
+            If possible answers of an item are not known, or somebody gave an answer outside of them.
 
         References
         ----------
         Ringle & Sarstedt (2016), Industrial Management & Data Systems 116, 1865-1886.
         """
+        if ranges is not None and not isinstance(ranges, Mapping):
+            raise StudyError('ranges must name items, such as ranges={"item_1": (1, 5)}.')
         return _priorities(self.fitted, outcome, ranges or {})
 
 
@@ -230,7 +232,8 @@ def paths(
         its codebook says.
     consistent : bool
         Correct reflective constructs of two items or more for unreliability (PLSc, rho_A), so that estimates are those
-        of a factor model. Without it estimates are about scores, and too small by their measurement error.
+        of a factor model. Without it estimates are about scores with their measurement error: too small with one
+        driver; with several too small or too large, since what one driver measures badly is put down to another.
     inner : {"path", "factorial", "centroid"}
         How neighbors of a construct are weighted while the weights of items are found.
     n_boot, seed : int
@@ -244,7 +247,7 @@ def paths(
     -------
     PathModel
         Standardized coefficients with f² and VIF. `.effects`, `.items`, `.constructs` (rho_A, CR, AVE, R²), `.pairs`
-        (HTMT), `.prediction` (PLSpredict) and `.priorities()` (importance-performance map) have the rest.
+        (HTMT, HTMT2), `.prediction` (PLSpredict, CVPAT) and `.priorities()` (importance-performance map) have the rest.
 
     Raises
     ------
@@ -291,7 +294,7 @@ def _draw(found: PathAnswers, fit: PathFit, n_boot: int, seed: int) -> PathDraws
     blocks = []
     for moments in resampled_moments(found.answers - center, n_boot=n_boot, seed=seed):
         correlations, means, spreads = item_correlations(moments)
-        ratios = construct_ratios(correlations, found.structure)[0]
+        ratios = np.stack(construct_ratios(correlations, found.structure)[0], axis=1)
         drawn = fit_paths(correlations, found.structure, like=fit.weights[0])
         blocks.append((*drawn, means + center, spreads, ratios))
     whole = [np.concatenate(parts) for parts in zip(*blocks, strict=True)]
@@ -347,7 +350,9 @@ def _summary(fitted: FittedPaths, power: str) -> dict[str, int | float | str]:
 
 def _note(fitted: FittedPaths) -> str:
     found, structure = fitted.found, fitted.found.structure
-    corrected = "; reflective constructs corrected for unreliability (PLSc)" if structure.factors.any() else ""
+    corrected = "; about scores with their measurement error: paths may be too small or, among several, too large"
+    if structure.factors.any():
+        corrected = "; reflective constructs corrected for unreliability (PLSc)"
     return (
         f"Partial least squares, {structure.inner} weighting{corrected}; respondents who answered all "
         f"{len(found.items)} items. Standardized coefficients: what goes with one standard deviation more, the other "
@@ -393,14 +398,10 @@ def _priorities(fitted: FittedPaths, outcome: str | None, ranges: Ranges) -> Pat
 
 def _limits(found: PathAnswers, shown: NDArray[np.intp], ranges: Ranges) -> Array:
     """Smallest and largest possible answers of the items of some constructs, shape (p, 2); NaN for other items."""
-    for name, limits in ranges.items():
+    for name in ranges:
         if name not in found.items:
             raise StudyError(f'ranges names "{name}", which is no item of the model. {did_you_mean(name, found.items)}')
-        if len(limits) != 2 or not -np.inf < limits[0] < limits[1] < np.inf:
-            raise StudyError(
-                f'ranges["{name}"] is no range. Give the smallest and the largest possible answer: (1, 5).'
-            )
-    known = {**found.ranges, **ranges}
+    known = {**found.ranges, **{name: checked_range(name, limits) for name, limits in ranges.items()}}
     needed = [found.items[item] for j in shown for item in found.structure.blocks[j]]
     unknown = [f'"{name}"' for name in needed if name not in known]
     if unknown:
@@ -408,7 +409,15 @@ def _limits(found: PathAnswers, shown: NDArray[np.intp], ranges: Ranges) -> Arra
             f"The possible answers of {join_words(unknown)} are not known. Give them, such as "
             f"ranges={{{unknown[0]}: (1, 5)}}, or use a survey with a codebook."
         )
-    return np.array([known[name] if name in needed else (np.nan, np.nan) for name in found.items])
+    limits = np.array([known[name] if name in needed else (np.nan, np.nan) for name in found.items])
+    low, high = found.answers.min(axis=0), found.answers.max(axis=0)
+    outside = [f'"{name}"' for name in np.array(found.items)[(low < limits[:, 0]) | (high > limits[:, 1])]]
+    if outside:
+        raise DataError(
+            f"Some answers to {join_words(outside)} lie outside the possible answers that are given for them, so "
+            "levels would be no shares of what is possible. Correct ranges=, or the answers."
+        )
+    return limits
 
 
 def _levels(fitted: FittedPaths, shown: NDArray[np.intp], limits: Array) -> tuple[Array, tuple[Array, Array]]:

@@ -49,7 +49,8 @@ class PathTable(Result):
 
 
 class PathDraws(NamedTuple):
-    """Estimates in resamples that have them: models, means and spreads of items, HTMT of pairs; how many had none."""
+    """Estimates in resamples that have them: models, means and spreads of items, both HTMT of pairs (b, 2, pairs); how
+    many had none."""
 
     fit: PathFit
     means: Array
@@ -196,13 +197,19 @@ def pairs_table(fitted: FittedPaths) -> PathTable:
             "term": [names[i] for i, _ in pairs],
             "other_term": [names[j] for _, j in pairs],
             "correlation": [between[i, j] for i, j in pairs],
-            "htmt": ratios[: len(pairs)],
-            "htmt_low": low,
-            "htmt_high": high,
-            "verdict": [_apart(*ends) for ends in zip(low, high, strict=True)],
+            "htmt": ratios.htmt,
+            "htmt_low": low[0],
+            "htmt_high": high[0],
+            "htmt2": ratios.htmt2,
+            "htmt2_low": low[1],
+            "htmt2_high": high[1],
+            "verdict": [_apart(*ends) for ends in zip(np.fmin(*low), np.fmax(*high), strict=True)],
         }
     )
-    note = "r: correlation of the constructs as the model has it. The verdict reads both ends of the interval of HTMT."
+    note = (
+        "r: correlation of the constructs as the model has it. HTMT2 takes geometric means, right where loadings "
+        "differ. The verdict reads the lowest and the highest end of both intervals."
+    )
     return fitted.table(rows, title="Can the constructs be told apart?", note=note)
 
 

@@ -17,6 +17,7 @@ from smstudy.inference.linearization import check_level
 from smstudy.inference.psychometrics.consistency import feldt_interval
 from smstudy.models.planning.planned_designs import (
     DESIGNS,
+    EXACT_SCORES,
     POPULATION,
     RELIABILITY,
     SD,
@@ -42,6 +43,7 @@ class Kind(NamedTuple):
     options: Mapping[str, Option]
     least: int
     per_wave: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -109,13 +111,14 @@ def margin_of_error(
 
     References
     ----------
-    Mean and change: t intervals, see `smstudy.inference.finite_samples`; share: normal; correlation: Fisher's z; alpha:
-    Feldt's interval, whose n is near that of Bonett (2002), J. Educational and Behavioral Statistics 27, 335-340.
+    Mean and change: t intervals, see `smstudy.inference.finite_samples`; share: interval of Wilson (1927), JASA 22,
+    209-212, as R `prop.test(correct = FALSE)` has it; correlation: Fisher's z; alpha: Feldt's
+    interval, whose n is near that of Bonett (2002), J. Educational and Behavioral Statistics 27, 335-340.
 
     Examples
     --------
     >>> margin_of_error("share", margin=0.05).glance()["n_planned"]
-    385
+    381
     >>> margin_of_error("share", margin=0.05, population=200, reliability=1.0).glance()["n_planned"]
     132
     """
@@ -135,7 +138,8 @@ def margin_of_error(
     sizes = [size for size in sizes if kind.least <= size <= people]
     return Precision(
         title=f"Margin of error: {kind.words}",
-        note=f"{reading} Half the width of the {apa.share(conf_level)} interval to expect.",
+        note=f"{reading} Half the width of the {apa.share(conf_level)} interval to expect.{kind.note}",
+        findings=(EXACT_SCORES,) if np.isfinite(people) and told.get("reliability") == 1 else (),
         reading=reading,
         rows=pd.DataFrame({"n_planned": sizes, "margin": [half(size) for size in sizes]}),
         summary={"n_planned": planned, "margin": half(planned), "conf_level": float(conf_level)},
@@ -174,9 +178,13 @@ def _mean(n: float, s: Settings, level: float) -> float:
 
 
 def _share(n: float, s: Settings, level: float) -> float:
-    spread = float(np.sqrt(s["base"] * (1 - s["base"])))
-    variance = mean_variance(n, sd=spread, population=pair_of(s["population"])[0], reliability=reliability_of(s))
-    return stats.norm.isf((1 - level) / 2) * np.sqrt(variance)
+    """Half of Wilson's interval; in a department n counts as many as 1 / inverse people of an endless population."""
+    people = pair_of(s["population"])[0]
+    whole = people / (people - 1) if np.isfinite(people) else 1.0  # S² of a yes or no is p (1 - p) N / (N - 1)
+    inverse = whole * mean_variance(n, population=people, reliability=reliability_of(s))
+    variance = s["base"] * (1 - s["base"]) * inverse
+    z = stats.norm.isf((1 - level) / 2)
+    return z * np.sqrt(variance + (z / 2 * inverse) ** 2) / (1 + z**2 * inverse)
 
 
 def _change(n: float, s: Settings, level: float) -> float:
@@ -197,7 +205,13 @@ def _alpha(n: float, s: Settings, level: float) -> float:
 DEPARTMENT = {"population": POPULATION, "reliability": RELIABILITY}
 KINDS: dict[str, Kind] = {
     "mean": Kind("a mean", _mean, {"sd": SD, **DEPARTMENT}, 2),
-    "share": Kind("a share", _share, {"base": Option(words="expected share", default=0.5, high=1), **DEPARTMENT}, 2),
+    "share": Kind(
+        "a share",
+        _share,
+        {"base": Option(words="expected share", default=0.5, high=1), **DEPARTMENT},
+        2,
+        note=" It is Wilson's, which stays within 0 and 1: its middle lies nearer to 0.5 than the share itself.",
+    ),
     "change": Kind("a change", _change, DESIGNS["change"].options, 2, " in each wave"),
     "correlation": Kind(
         "a correlation", _correlation, {"correlation": Option(words="expected correlation", low=-1, high=1)}, 4

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from smstudy.errors import StudyError, did_you_mean
 from smstudy.inference import power_formulas as formulas
 from smstudy.inference import power_simulations as simulations
-from smstudy.inference.finite_samples import change_variance, overlap_df
+from smstudy.inference.finite_samples import change_variance, forced_overlap, overlap_df
+from smstudy.result import Finding
 
 Array = NDArray[np.float64]
 Setting = float | tuple[float, ...]
@@ -26,6 +27,7 @@ POSTHOC = (
     "data it only restates their p value (Hoenig & Heisey 2001, American Statistician 55, 19-24). Give smallest=, and "
     "read the interval of the estimate to see what the data say."
 )
+PAIRS = ("population", "waves")
 POSTHOC_WORDS = ("observed", "estimate", "p_value", "posthoc")
 
 
@@ -78,6 +80,10 @@ DRAWS = Option(words="repetitions of a simulation", default=2000, low=100, high=
 SEED = Option(words="start of the simulation", default=1, open_ends="high", whole=True)
 TEAMS = {"team_size": TEAM_SIZE, "icc": ICC}
 SIMULATION = {"draws": DRAWS, "seed": SEED}
+EXACT_SCORES = Finding(
+    name="exact_scores",
+    text="Scores are taken for exact. If they are answers to questions, a small department gives false alarms.",
+)
 RELIABILITY = Option(words="reliability of the scores, such as alpha", default=np.nan, high=1, open_ends="low")
 POPULATION = Option(words="people in the department", default=np.inf, low=2, open_ends="none")
 
@@ -108,6 +114,12 @@ class Design:
         From settings to the largest effect, of which the search stays below.
     two_sizes : bool
         Whether n may be a pair.
+    pair : str
+        What a pair counts, with its places.
+    each : str
+        What one n counts where n may be a pair.
+    negative : bool
+        Whether the effect may be below 0.
     """
 
     title: str
@@ -120,6 +132,8 @@ class Design:
     least: Callable[[Settings], int] = lambda settings: 2
     most: Callable[[Settings], float] = lambda settings: np.inf
     two_sizes: bool = False
+    pair: str = "{n} and {m} respondents in two groups"
+    each: str = "each group"
     negative: bool = False
 
     @property
@@ -128,8 +142,12 @@ class Design:
         return "draws" in self.options
 
 
-def settings_of(name: str, options: Mapping[str, Option], given: Mapping[str, object]) -> dict[str, Setting]:
+def settings_of(
+    name: str, options: Mapping[str, Option], given: Mapping[str, object], counted: str = ""
+) -> dict[str, Setting]:
     """Check what a test is told and fill in the rest; `name` is the call, such as `power("means")`.
+
+    `counted` says what n counts, for whoever gives it another name.
 
     Raises
     ------
@@ -140,7 +158,8 @@ def settings_of(name: str, options: Mapping[str, Option], given: Mapping[str, ob
         if option in POSTHOC_WORDS:
             raise StudyError(f'power has no option "{option}". {POSTHOC}')
         if option not in options:
-            raise StudyError(f'{name} has no option "{option}". {did_you_mean(option, options)}')
+            hint = f" The sample is told by n: {counted}." if counted else ""
+            raise StudyError(f'{name} has no option "{option}". {did_you_mean(option, options)}{hint}')
         _check(option, options[option], value)
     for option, allowed in options.items():
         if allowed.default is REQUIRED and option not in given:
@@ -149,7 +168,7 @@ def settings_of(name: str, options: Mapping[str, Option], given: Mapping[str, ob
 
 
 def _check(option: str, allowed: Option, value: object) -> None:
-    several = isinstance(value, tuple | list) and (option == "answers" or (option == "population" and len(value) == 2))
+    several = isinstance(value, tuple | list) and (option == "answers" or (option in PAIRS and len(value) == 2))
     parts = value if several else (value,)
     if not parts or not all(allowed.allows(part) for part in parts):
         raise StudyError(f"{option} = {value!r} is not allowed: {allowed.words}. Give {allowed.range}.")
@@ -194,13 +213,13 @@ def error_of_change(n: Sizes, s: Settings) -> tuple[float, float]:
     """Standard error and degrees of freedom of a change between two waves."""
     people, pairs = pair_of(s["population"]), None
     if s["overlap"] == s["overlap"]:
-        pairs = max(s["overlap"] * min(n), n[0] + n[1] - max(people))
+        pairs = max(s["overlap"] * min(n), forced_overlap(n, people))
     variance = change_variance(
         n, sd=(s["sd"], s["sd"]), population=people, reliability=reliability_of(s), correlation=s["correlation"],
         overlap=pairs,
     )  # fmt: skip
     error = np.sqrt(max(variance, NOTHING * s["sd"] ** 2))
-    return float(error), float(overlap_df(n, overlap=pairs or 0.0))
+    return float(error), float(overlap_df(n, overlap=forced_overlap(n, people) if pairs is None else pairs))
 
 
 def reliability_of(s: Settings) -> float:
@@ -280,6 +299,35 @@ def _multilevel(effect: float, n: Sizes, s: Settings, alpha: float) -> float:
     return _simulated(simulations.within_teams, (round(n[0]), effect, *within), s, alpha)
 
 
+def _pilot(effect: float, n: Sizes, s: Settings, alpha: float) -> float:
+    before, since = pair_of(s["waves"])
+    spread = sqrt(s["change_sd"] ** 2 + s["sd"] ** 2 / s["people"] * (1 / before + 1 / since))
+    return _simulated(simulations.piloted, (round(n[0]), round(n[1]), effect, spread), s, alpha)
+
+
+def _survival(effect: float, n: Sizes, s: Settings, alpha: float) -> Array:
+    return formulas.survival_power(effect, *n, s["events"], alpha=alpha)
+
+
+def _path(effect: float, n: Sizes, s: Settings, alpha: float) -> Array:
+    told = {"correlation": s["correlation"], "items": int(s["items"]), "loading": s["loading"]}
+    return formulas.path_power(effect, n[0], other=_other_path(effect, s), **told, alpha=alpha)
+
+
+def _other_path(effect: float, s: Settings) -> float:
+    """The path of the other drivers, put together, that gives the R² wanted; 0 if none is."""
+    if s["r_squared"] != s["r_squared"]:
+        return 0.0
+    room = s["r_squared"] - effect**2 * (1 - s["correlation"] ** 2)
+    return sqrt(max(room, 0.0)) - effect * s["correlation"]
+
+
+def _most_path(s: Settings) -> float:
+    """The largest path that the R² leaves room for, given the other drivers."""
+    most = 1.0 if s["r_squared"] != s["r_squared"] else s["r_squared"] / (1 - s["correlation"] ** 2)
+    return min(1.0, sqrt(most))
+
+
 def _simulated(simulate: Callable[..., NDArray[np.bool_]], told: tuple, s: Settings, alpha: float) -> float:
     return float(simulate(*told, draws=int(s["draws"]), seed=int(s["seed"]), alpha=alpha).mean())
 
@@ -314,6 +362,7 @@ DESIGNS: dict[str, Design] = {
     "change": Design(
         title="Change of a mean between two waves", effect="a change of {effect}",
         sample="{n} respondents in each wave", test="t test of the change",
+        pair="{n} and {m} respondents in the waves", each="each wave",
         chance=_change, two_sizes=True,
         options={
             "sd": SD, "population": POPULATION, "reliability": RELIABILITY, "correlation": CORRELATION,
@@ -383,6 +432,32 @@ DESIGNS: dict[str, Design] = {
         most=lambda s: 1 / sqrt(1 + s["correlation"] ** 2),
         options={"correlation": CORRELATION, **SIMULATION,
                  "reliability": Option(words="reliability of both drivers", default=1.0, high=1, open_ends="low")},
+    ),
+    "pilot": Design(
+        title="Effect of a pilot", effect="an effect of {effect}",
+        sample="{n} units in the pilot and {n} others", pair="{n} units in the pilot and {m} others",
+        each="each side, in units", chance=_pilot, two_sizes=True,
+        test="difference-in-differences, CR2 errors and randomization inference both significant",
+        options={"people": Option(words="respondents per unit in each wave", low=1, open_ends="high"),
+                 "change_sd": Option(words="standard deviation of how much units change by themselves, 0 if all change "
+                                     "alike", low=0, open_ends="high"),
+                 "waves": Option(words="waves before the start and from the start on", default=(1, 1), low=1,
+                                 open_ends="high", whole=True),
+                 "sd": SD, **SIMULATION},
+    ),
+    "survival": Design(
+        title="Times of two groups", effect="a hazard ratio of {effect}", sample=GROUPS_OF, test="log-rank test",
+        chance=_survival, nothing=1.0, two_sizes=True,
+        options={"events": Option(words="share of the first group that has had the event by the end", high=1)},
+    ),
+    "path": Design(
+        title="One path between constructs", effect="a standardized path of {effect}", sample=RESPONDENTS,
+        test="t test of a path corrected for unreliability (PLSc)", chance=_path, least=lambda s: 10, most=_most_path,
+        options={"r_squared": Option(words="R² of all drivers of the outcome; left out: this one alone", default=np.nan,
+                                     high=1),
+                 "correlation": Option(words="correlation with the other drivers", default=0.0, low=-1, high=1),
+                 "items": Option(words="items per construct", default=3, low=2, open_ends="high", whole=True),
+                 "loading": Option(words="standardized loading of the items", default=0.75, high=1)},
     ),
     "multilevel": Design(
         title="Driver of people in teams", effect="a standardized slope of {effect}", sample="{n} teams",

@@ -64,13 +64,15 @@ class Plan:
                 f'smallest = {effect!r} is no effect. Give the size of "{self.effect("…")}" that would just matter.'
             )
         if self.design.nothing == 1 and effect <= 0:
-            raise StudyError(f"smallest = {effect!r} is no odds ratio. Give a number above 0 other than 1.")
+            raise StudyError(f"smallest = {effect!r} is no ratio. Give a number above 0 other than 1.")
         if effect < 0 and not self.design.negative:
             raise StudyError(f"smallest = {effect!r} is below 0. Give the size of the effect; both directions count.")
         if not self.possible(effect):
+            most = f"{self.design.most(self.settings):.3g}"
+            room = f"between {-self.settings['base']:.3g} and {most}" if self.design.negative else f"below {most}"
             raise StudyError(
-                f"smallest = {effect!r} is more than there can be: it must lie below "
-                f"{self.design.most(self.settings):.3g} by the other numbers."
+                f"smallest = {effect!r} is more than there can be: by the other numbers it must lie {room}, without "
+                "the ends."
             )
 
     def check_sizes(self, n: object) -> Sizes:
@@ -137,8 +139,7 @@ class Plan:
         first, second = (n, n) if isinstance(n, str) else n
         if first == second:
             return self.design.sample.format(n=first if isinstance(first, str) else f"{first:,.0f}")
-        place = "the waves" if "wave" in self.design.sample else "two groups"
-        return f"{first:,.0f} and {second:,.0f} respondents in {place}"
+        return self.design.pair.format(n=f"{first:,.0f}", m=f"{second:,.0f}")
 
     def reading(self, effect: float, n: Sizes, chance: float) -> str:
         """The chance in plain words."""

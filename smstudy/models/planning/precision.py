@@ -12,7 +12,14 @@ import pandas as pd
 from smstudy.display import apa, power_curves
 from smstudy.errors import StudyError, did_you_mean
 from smstudy.models.planning.department_power import DepartmentPower, department_power
-from smstudy.models.planning.planned_designs import DESIGNS, Setting, Sizes, pair_of, settings_of
+from smstudy.models.planning.planned_designs import (
+    DESIGNS,
+    EXACT_SCORES,
+    Setting,
+    Sizes,
+    pair_of,
+    settings_of,
+)
 from smstudy.models.planning.power_searches import POWER, Plan, is_number
 from smstudy.result import Finding, Result
 from smstudy.survey.dataset import Survey, need_survey
@@ -21,6 +28,14 @@ USUAL = 0.8
 SIZES = (0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)
 EFFECTS = (0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)
 FEW_EXPECTED = 5
+KNOWN_AS = {
+    "did": "pilot", "difference_in_differences": "pilot", "diff_in_diff": "pilot", "event_study": "pilot",
+    "log_rank": "survival", "logrank": "survival", "cox": "survival", "hazard": "survival", "kaplan_meier": "survival",
+    "paths": "path", "pls": "path", "sem": "path", "t": "means", "t_test": "means", "welch": "means", "anova": "groups",
+    "proportion": "share", "proportions": "shares", "regression": "coefficient", "regress": "coefficient",
+    "logistic": "logit", "odds_ratio": "logit", "tost": "equivalence", "indirect": "mediation", "mediate": "mediation",
+    "moderate": "interaction", "moderation": "interaction", "mixed": "multilevel",
+}  # fmt: skip
 UNSAID = ("draws", "seed")
 
 
@@ -84,15 +99,17 @@ def power(
     ----------
     test : str
         "means", "change", "share", "shares", "correlation", "coefficient", "r_squared", "groups", "equivalence",
-        "logit"; by simulation "ordinal", "mediation", "interaction", "multilevel".
+        "logit", "survival", "path"; by simulation "ordinal", "mediation", "interaction", "multilevel", "pilot".
     survey : Survey, optional
         With it, `unit` and `score`: a table of which departments can show a change ("change" only).
     smallest : float, optional
         Smallest effect of interest: the smallest that would make somebody act otherwise. A difference or change on the
         scale of `sd`; a difference of shares (0.1 is 10 points); a correlation; f² of a driver ("coefficient"); R²;
-        Cohen's f ("groups"); margin ("equivalence"); odds ratio; standardized indirect effect, interaction or slope.
+        Cohen's f ("groups"); margin ("equivalence"); odds or hazard ratio; standardized indirect effect, interaction,
+        slope or path; effect of a pilot on the scale of `sd`.
     n : int or pair, optional
-        Respondents: in each group or wave, or in all; teams for "multilevel".
+        Respondents: in each group or wave, or in all; teams for "multilevel", units in the pilot and others for
+        "pilot".
     power : float, optional
         Chance wanted, above `alpha`; for a survey 0.8 unless said otherwise.
     alpha : float
@@ -105,7 +122,9 @@ def power(
         means, equivalence: sd (1), team_size, icc. change: sd (1), population, reliability, correlation, overlap (share
         of the smaller wave in both; left out: by chance). share, shares: base, team_size, icc. coefficient,
         r_squared: drivers. groups: groups. logit: share, others. ordinal: answers. mediation: first, direct.
-        interaction: correlation, reliability. multilevel: team_size, icc, slope_sd. Simulated ones: draws, seed.
+        interaction: correlation, reliability. multilevel: team_size, icc, slope_sd. survival: events (share of the
+        first group). path: r_squared, correlation, items (3), loading (.75). pilot: people (per unit and wave),
+        change_sd (of units), waves ((1, 1): before, from the start on), sd (1). Simulated ones: draws, seed.
 
     Returns
     -------
@@ -123,6 +142,8 @@ def power(
     Cohen (1988), Statistical Power Analysis. Agrees with R `power.t.test`, `power.prop.test` (both `strict = TRUE`) and
     `power.anova.test` to 1e-8 at a given n (tests/reference/power.R); R solves for n with a tolerance of 1e-4 only and
     gives fractions, here n is the smallest whole number. Small departments: `smstudy.inference.finite_samples`.
+    Survival: Schoenfeld (1981), Biometrika 68, 316-319. "path" is the chance of a test that keeps its level; the
+    intervals of `paths` find small paths more often, also where there are none.
 
     Examples
     --------
@@ -132,7 +153,8 @@ def power(
     'A department of 10 with 6 respondents in each wave can rarely show a change of 0.4: the chance is 18 %.'
     """
     if not isinstance(test, str) or test not in DESIGNS:
-        raise StudyError(f'There is no test "{test}" to plan. {did_you_mean(str(test), DESIGNS)}')
+        known = KNOWN_AS.get(str(test).lower().replace("-", "_").replace(" ", "_"), str(test))
+        raise StudyError(f'There is no test "{test}" to plan. {did_you_mean(known, DESIGNS)}')
     _check_chances(alpha, power)
     if survey is not None or unit or score or head_counts is not None:
         _check_survey(test, n, smallest, unit, score, settings)
@@ -141,10 +163,8 @@ def power(
             head_counts=head_counts, power=USUAL if power is None else power, alpha=alpha, settings=settings,
         )  # fmt: skip
     design = DESIGNS[test]
-    plan = Plan(
-        name=test, design=design, settings=settings_of(f'power("{test}")', design.options, settings), alpha=alpha
-    )
-    return _planned(plan, smallest, n, power)
+    told = settings_of(f'power("{test}")', design.options, settings, design.sample.format(n="n"))
+    return _planned(Plan(name=test, design=design, settings=told, alpha=alpha), smallest, n, power)
 
 
 def _planned(plan: Plan, smallest: float | None, n: object, power: float | None) -> Power:
@@ -189,6 +209,8 @@ def _curve(plan: Plan, effect: float, n: Sizes, *, over_effects: bool) -> pd.Dat
         "power": chances,
         "reading": [POWER.read(chance) for chance in chances],
     })  # fmt: skip
+    if plan.design.two_sizes:
+        rows = rows.assign(counted=["both together" if each[0] != each[1] else plan.design.each for _, each in points])
     return rows.assign(power_error=[plan.error(chance) for chance in chances]) if plan.design.simulated else rows
 
 
@@ -223,8 +245,7 @@ def _findings(plan: Plan, effect: float, n: Sizes, chance: float) -> tuple[Findi
         )
         found.append(Finding(name="simulated", text=text, severity="info"))
     if np.isfinite(plan.people) and plan.settings.get("reliability") == 1:
-        text = "Scores are taken for exact. If they are answers to questions, a small department gives false alarms."
-        found.append(Finding(name="exact_scores", text=text))
+        found.append(EXACT_SCORES)
     if plan.settings.get("correlation") and plan.settings.get("overlap", 0) != plan.settings.get("overlap", 0):
         text = (
             "People answer in both waves by chance: the correlation then does not matter, because the correction for "

@@ -14,7 +14,9 @@ from smstudy.errors import EstimationError, SmstudyError, StudyError
 from smstudy.models.planning.error_margins import KINDS, margin_of_error
 from smstudy.vocabulary import GLANCE, TIDY
 
-REFERENCE = json.loads((Path(__file__).parents[2] / "reference" / "power.json").read_text(encoding="utf-8"))
+FOLDER = Path(__file__).parents[2] / "reference"
+COMPARISONS = json.loads((FOLDER / "comparisons.json").read_text(encoding="utf-8"))
+REFERENCE = json.loads((FOLDER / "power.json").read_text(encoding="utf-8"))
 EXAMPLES = {
     "mean": {"sd": 0.8},
     "share": {"base": 0.3},
@@ -49,8 +51,25 @@ def test_a_department_of_exact_scores_has_the_margin_of_svymean():
 
 
 def test_usual_samples_come_out():
-    assert margin_of_error("share", margin=0.05).glance()["n_planned"] == 385
-    assert margin_of_error("share", margin=0.03).glance()["n_planned"] == 1068
+    assert margin_of_error("share", margin=0.05).glance()["n_planned"] == 381  # 385 less 1.96², as Wilson's interval
+    assert margin_of_error("share", margin=0.03).glance()["n_planned"] == 1064
+
+
+def test_the_margin_of_a_share_is_half_of_prop_test():
+    for n, share, margin in COMPARISONS["margins"]:
+        found = margin_of_error("share", n=n, base=share).glance()["margin"]
+        assert found == pytest.approx(margin, rel=1e-10)  # closed form
+
+
+def test_the_margin_of_a_rare_answer_reaches_neither_below_nobody_nor_misses_it():
+    margin = margin_of_error("share", n=30, base=0.01)
+    inverse = stats.norm.isf(0.025) ** 2 / 30
+    middle = (0.01 + inverse / 2) / (1 + inverse)
+    assert 0 < middle - margin.glance()["margin"] < 0.01 and "Wilson" in margin.note
+
+
+def test_everybody_in_a_department_who_answers_exactly_leaves_no_margin():
+    assert margin_of_error("share", n=50, population=50, reliability=1).glance()["margin"] == pytest.approx(0)
 
 
 @pytest.mark.parametrize("what", KINDS)
@@ -96,3 +115,18 @@ def test_a_margin_out_of_reach_and_a_level_that_is_none_are_refused():
         margin_of_error("mean", margin=0.1, population=10, reliability=0.7)
     with pytest.raises(SmstudyError, match="conf_level"):
         margin_of_error("mean", n=10, conf_level=95)
+
+
+def test_a_share_of_a_department_has_the_variance_of_sampling_without_return():
+    plain, department = (margin_of_error("share", n=80, base=0.3, **told).glance()["margin"]
+                         for told in ({}, {"population": 200, "reliability": 1.0}))  # fmt: skip
+    alike = 80 * 199 / (200 - 80)  # people of an endless population with the variance p (1 - p) (N - n) / (n (N - 1))
+    z = stats.norm.isf(0.025)
+    wilson = z * np.sqrt(0.21 / alike + (z / 2 / alike) ** 2) / (1 + z**2 / alike)
+    assert department == pytest.approx(wilson, rel=1e-12) and department < plain  # rounding
+
+
+def test_exact_scores_of_a_department_are_named():
+    told = {"n": 10, "population": 10}
+    assert [each.name for each in margin_of_error("mean", reliability=1.0, **told).findings] == ["exact_scores"]
+    assert not margin_of_error("mean", reliability=0.8, **told).findings

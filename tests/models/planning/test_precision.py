@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import smstudy as sm
 from smstudy.errors import DataError, EstimationError, StudyError
-from smstudy.models.planning.planned_designs import DESIGNS
+from smstudy.models.planning.planned_designs import DESIGNS, error_of_change, settings_of
 from smstudy.models.planning.precision import power
 from smstudy.privacy import Privacy
 from smstudy.vocabulary import GLANCE, TIDY
@@ -33,6 +33,9 @@ EXAMPLES = {
     "groups": {"smallest": 0.3, "groups": 4},
     "equivalence": {"smallest": 0.4},
     "logit": {"smallest": 1.6, "share": 0.3},
+    "survival": {"smallest": 1.6, "events": 0.5},
+    "path": {"smallest": 0.25, "r_squared": 0.3, "correlation": 0.3},
+    "pilot": {"smallest": 0.4, "people": 20, "change_sd": 0.1, "draws": 500},
     "ordinal": {"smallest": 2.0, "answers": (0.1, 0.2, 0.4, 0.2, 0.1), "draws": 500},
     "mediation": {"smallest": 0.12, "draws": 500},
     "interaction": {"smallest": 0.25, "reliability": 0.8, "draws": 500},
@@ -195,6 +198,37 @@ def test_findings_warn_where_a_formula_is_weak():
     assert "exact_scores" in names_of(power("change", n=6, **exact))
 
 
+def test_the_table_says_what_n_counts():
+    assert set(power("change", n=(300, 290), smallest=0.3).tidy()["counted"]) == {"both together"}
+    assert set(power("change", n=300, smallest=0.3).tidy()["counted"]) == {"each wave"}
+    assert "counted" not in power("correlation", n=50, smallest=0.3).tidy()
+
+
+def test_people_who_must_answer_twice_count_once():
+    told = settings_of("", DESIGNS["change"].options, {"population": 10, "reliability": 0.75})
+    error, df = error_of_change((10, 10), told)
+    assert df == 9 and error == pytest.approx((2 * (1 / 10 - 0.75 / 10)) ** 0.5)
+
+
+def test_a_pilot_has_the_chance_that_the_pilot_test_has():
+    told = {"people": 15, "change_sd": 0.1, "waves": (1, 1)}
+    planned = power("pilot", n=(4, 6), smallest=0.7, **told).glance()["power"]
+    rng, found = np.random.default_rng(1), []
+    units, treated = [f"u{i}" for i in range(10)], [f"u{i}" for i in range(4)]
+    rows = pd.DataFrame([(u, w) for u in units for w in (1, 2) for _ in range(15)], columns=["unit", "wave"])
+    for _ in range(100):
+        shift = dict(zip(units, 0.1 * rng.standard_normal(10) + 0.7 * np.isin(units, treated), strict=True))
+        rows["y"] = rng.standard_normal(len(rows)) + (rows["wave"] == 2) * rows["unit"].map(shift)
+        verdict = sm.pilot(rows, "y", unit="unit", wave="wave", treated=treated, since=2).tidy()["verdict"].item()
+        found.append(verdict.startswith("effect"))
+    assert np.mean(found) == pytest.approx(planned, abs=3 * 0.048)  # three standard errors of a share of 100
+
+
+def test_few_units_find_nothing_as_pilot_says():
+    for n in ((2, 3), (2, 4)):  # fewer than 6 units; 15 ways to choose
+        assert power("pilot", n=n, smallest=5, people=50, change_sd=0).glance()["power"] == 0
+
+
 # Refusals
 
 
@@ -202,12 +236,20 @@ def test_findings_warn_where_a_formula_is_weak():
     "name, told, words",
     [
         ("chnage", {"smallest": 0.4, "n": 10}, 'Did you mean "change"'),
+        ("diff-in-diff", {"smallest": 0.4, "n": 10}, 'Did you mean "pilot"'),
+        ("log rank", {"smallest": 0.4, "n": 10}, 'Did you mean "survival"'),
+        ("paths", {"smallest": 0.4, "n": 10}, 'Did you mean "path"'),
+        ("pilot", {"smallest": 0.4, "n": 10}, "needs people"),
+        ("pilot", {"smallest": 0.4, "units": (3, 5)}, "told by n: n units in the pilot and n others"),
+        ("survival", {"smallest": 2, "n": 10, "events": 1.0}, "below 1"),
+        ("path", {"smallest": 0.9, "n": 100, "r_squared": 0.5}, "more than there can be"),
+        ("shares", {"smallest": -0.3, "n": 40, "base": 0.3}, "between -0.3 and 0.7"),
         (["means"], {"smallest": 0.4, "n": 10}, "no test"),
         ("means", {"smallest": 0.4}, "Give two of smallest, n and power"),
         ("means", {"smallest": 0.4, "n": 10, "power": 0.8}, "Give two of smallest, n and power"),
         ("means", {"smallest": 0, "n": 10}, "no effect"),
         ("logit", {"smallest": 1, "n": 10, "share": 0.5}, "no effect"),
-        ("logit", {"smallest": -2, "n": 10, "share": 0.5}, "no odds ratio"),
+        ("logit", {"smallest": -2, "n": 10, "share": 0.5}, "no ratio"),
         ("means", {"smallest": -0.4, "n": 10}, "below 0"),
         ("means", {"smallest": float("nan"), "n": 10}, "no effect"),
         ("means", {"smallest": 0.4, "n": 1}, "from 2"),
