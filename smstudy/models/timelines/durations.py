@@ -6,6 +6,10 @@ and nobody or at least `min_n` are left. The curve ends where no further time ca
 decimals, because their last digits would tell in what order single people had the event or were censored. Where a few
 people of a group had the event, or a few had not, no totals of events are told, and curves end early enough that none
 of these counts follows from everybody's total.
+
+The log-rank test compares the events of a group with those expected, which a reader can work out nearly. So it is told
+only if no group has few events, and where times are few steps with few events or censored people in one of them, p is
+told to two decimals, or not at all.
 """
 
 from __future__ import annotations
@@ -21,8 +25,8 @@ from numpy.typing import NDArray
 
 from smstudy.display import apa, figures, survival_curves
 from smstudy.display.prose import join_words
-from smstudy.errors import DataError, DisclosureError, StudyError, did_you_mean
-from smstudy.inference.survival import Curve, LogRank, kaplan_meier, log_rank, quantile_time
+from smstudy.errors import ColumnError, DataError, DisclosureError, StudyError, did_you_mean
+from smstudy.inference.survival import Curve, LogRank, joined_times, kaplan_meier, log_rank, quantile_time
 from smstudy.privacy import Privacy
 from smstudy.result import Finding, Result
 from smstudy.survey.dataset import Data, Survey, frame_of, labels_of, privacy_of
@@ -36,6 +40,7 @@ NICE = (1.0, 2.0, 2.5, 5.0, 10.0)
 EXACT = 1e-9
 MOST_GROUPS = 12
 FEW_EVENTS = 10
+FEW_TIMES = 5
 CURVE_ROWS = 9
 HALF = 0.5
 
@@ -142,7 +147,13 @@ class _Group(NamedTuple):
 
 
 def survival(
-    data: Data, *, time: str, event: str, by: str | None = None, conf_level: float = 0.95, min_n: int | None = None
+    data: Data,
+    *,
+    time: str,
+    event: str | None = None,
+    by: str | None = None,
+    conf_level: float = 0.95,
+    min_n: int | None = None,
 ) -> Survival:
     """Estimate how long it takes until something happens, and whether it takes groups equally long.
 
@@ -154,7 +165,7 @@ def survival(
         Column with how long each person was followed, above 0: until the event, or until the last time it had not
         happened.
     event : str
-        Column that is 1 if it happened at that time, 0 if it had not happened yet (censored). There is no default:
+        Column that is 1 if it happened at that time, 0 if it had not happened yet (censored). It must be named:
         people who have not adopted yet are no adopters at the end of the study.
     by : str, optional
         Column of groups to compare.
@@ -166,8 +177,9 @@ def survival(
     Returns
     -------
     Survival
-        Kaplan-Meier estimates with log-log intervals from Greenwood's errors, `.medians`, and the log-rank test.
-        `tidy()` is exact; what is shown ends where too few are left, and tells round times only.
+        Kaplan-Meier estimates with log-log intervals from Greenwood's errors, `.medians`, and the log-rank test, p
+        rounded up or left out where it would tell about few people. Everybody counts the same, without survey weights
+        or strata. `tidy()` is exact; what is shown ends where too few are left, and tells round times only.
 
     Raises
     ------
@@ -189,6 +201,7 @@ def survival(
     """
     if not isinstance(conf_level, (int, float)) or not 0.5 <= conf_level < 1:
         raise StudyError(f"conf_level = {conf_level} is no level. Give a share from 0.5 to below 1, such as 0.95.")
+    event = declared(event)
     policy = privacy_of(data) if min_n is None else privacy_of(data).raised_to(min_n)
     times = read_times(data, time, event, also=[by] if by else [])
     need_events(times, policy)
@@ -198,7 +211,18 @@ def survival(
     groups, totals_told = _protected(every, policy)
     test = log_rank(times.time, times.event, codes) if by else None
     labels = labels_of(data)
-    return _result(groups, totals_told, test, times, conf_level, policy, labels, labels.get(event, event))
+    told = _test_told(test, step_counts(times, codes), totals_told, policy) if test else {}
+    return _result(groups, totals_told, told, times, conf_level, policy, labels, labels.get(event, event))
+
+
+def declared(event: str | None) -> str:
+    """The column of events; StudyError if none is named, because then nothing tells who is censored."""
+    if event is None:
+        raise StudyError(
+            "Say who had the event: event= names a column that is 1 where it happened at that time and 0 where it had "
+            "not happened yet (censored). Without it people who are still waiting would count as if it had happened."
+        )
+    return event
 
 
 def read_times(data: Data, time: str, event: str, *, also: list[str]) -> Times:
@@ -212,7 +236,7 @@ def read_times(data: Data, time: str, event: str, *, also: list[str]) -> Times:
     frame = frame_of(data)
     for name in (time, event, *also):
         if name not in frame:
-            raise DataError(f'There is no column "{name}". {did_you_mean(str(name), map(str, frame.columns))}')
+            raise ColumnError(f'There is no column "{name}". {did_you_mean(str(name), map(str, frame.columns))}')
         if isinstance(frame[name], pd.DataFrame):
             raise DataError(f'The data have more than one column "{name}". Keep one.')
     if time == event:
@@ -226,7 +250,7 @@ def read_times(data: Data, time: str, event: str, *, also: list[str]) -> Times:
             f'"{time}" must be above 0 and finite for everybody. Who had the event at the very start was never waiting '
             "for it: leave these people out by a rule, or count from an earlier day."
         )
-    return Times(values, flags, used)
+    return Times(joined_times(values), flags, used)
 
 
 def _numbers(column: pd.Series, used: NDArray[np.bool_]) -> Array:
@@ -329,6 +353,32 @@ def _open(tails: Array, min_n: int) -> bool:
     return not (small & narrow).any()
 
 
+def step_counts(times: Times, codes: Codes) -> Array:
+    """Events, then censored, of each group at each time, shape (2, times, groups)."""
+    found, places = np.unique(times.time, return_inverse=True)
+    counts = np.zeros((2, len(found), int(codes.max()) + 1))
+    np.add.at(counts, ((1 - times.event).astype(np.intp), places, codes), 1.0)
+    return counts
+
+
+def any_few(counts: Array, policy: Privacy) -> bool:
+    """Whether one of the counts is of few people."""
+    return bool(((counts > 0) & (counts < policy.min_n)).any())
+
+
+def _test_told(test: LogRank, counts: Array, totals_told: bool, policy: Privacy) -> dict[str, float]:
+    """What may be told of the test: all of it, p rounded up, or the number of groups only."""
+    n_times, n_groups = counts.shape[1:]
+    told: dict[str, float] = {"n_groups": n_groups}
+    if any_few(counts[0].sum(axis=0), policy):
+        return told
+    if n_times > MOST_POINTS or not any_few(counts, policy):
+        return told | {"statistic": test.statistic, "df": test.df, "p_value": test.p_value}
+    if not totals_told or n_times <= FEW_TIMES:
+        return told
+    return told | {"df": test.df, "p_value": float(np.ceil(100 * test.p_value) / 100)}
+
+
 def _until(curve: Curve, counts: Array, grid: Array) -> Array:
     """How many up to each time, that time included."""
     return np.concatenate([[0.0], np.cumsum(counts)])[np.searchsorted(curve.time, grid * (1 + EXACT), side="right")]
@@ -399,14 +449,12 @@ def _half(median: float, points: Array) -> str:
 
 
 def _result(
-    groups: list[_Group], totals_told: bool, test: LogRank | None, times: Times, conf_level: float, policy: Privacy,
-    labels: Mapping[str, str], what: str,
+    groups: list[_Group], totals_told: bool, test: Mapping[str, float], times: Times, conf_level: float,
+    policy: Privacy, labels: Mapping[str, str], what: str,
 ) -> Survival:  # fmt: skip
     shared = {"labels": labels, "privacy": policy}
     told = pd.concat([_told(group) for group in groups], ignore_index=True)
-    summary: dict[str, int | float | str] = {"n": len(times.time), "n_dropped": int((~times.used).sum())}
-    if test is not None:
-        summary |= {"n_groups": len(groups), "statistic": test.statistic, "df": test.df, "p_value": test.p_value}
+    summary = {"n": len(times.time), "n_dropped": int((~times.used).sum()), **test}
     medians = MedianTimes(
         title=f"Median time until: {what}",
         note=f"First time told by which it had happened to half; intervals ({conf_level:.0%}) likewise. A dash: not by "
@@ -419,7 +467,7 @@ def _result(
     return Survival(
         title=f"Time until: {what}",
         note=_note(policy, conf_level, test),
-        findings=tuple(_findings(groups, totals_told, times)),
+        findings=tuple(_findings(groups, totals_told, times, test)),
         rows=pd.concat([_exact(group) for group in groups], ignore_index=True),
         told=told,
         medians=medians,
@@ -428,7 +476,7 @@ def _result(
     )
 
 
-def _note(policy: Privacy, conf_level: float, test: LogRank | None) -> str:
+def _note(policy: Privacy, conf_level: float, test: Mapping[str, float]) -> str:
     parts = [
         "Estimate: share to whom it has not happened by that time (Kaplan-Meier), pointwise log-log intervals; n at "
         "risk: people followed for longer; events: since the row above",
@@ -436,17 +484,24 @@ def _note(policy: Privacy, conf_level: float, test: LogRank | None) -> str:
         f"followed, while nobody or at least {policy.min_n} are left",
         "Censored people count until they were last seen; this supposes that they are like those followed for longer",
     ]
-    if test is not None:
-        parts.append("p: log-rank test that all groups take equally long")
+    if "p_value" in test:
+        rounded = "" if "statistic" in test else ", rounded up to two decimals"
+        parts.append(f"p: log-rank test that all groups take equally long{rounded}")
     if conf_level != 0.95:
         parts.append(f"Intervals are {conf_level:.0%} intervals")
     return ". ".join(parts) + "."
 
 
-def _findings(groups: list[_Group], totals_told: bool, times: Times) -> Iterator[Finding]:
+def _findings(groups: list[_Group], totals_told: bool, times: Times, test: Mapping[str, float]) -> Iterator[Finding]:
     if not totals_told:
         text = "How many had the event in all is not told, because in a group few people had it, or few had not."
         yield Finding(name="totals_hidden", text=text, severity="info")
+    if test and "p_value" not in test:
+        text = (
+            "The log-rank test is not told, because it would tell how many of a group had the event, or when, where "
+            "these are few. Merge groups by what they mean, or use finer times."
+        )
+        yield Finding(name="test_hidden", text=text, severity="info")
     short = [group.name for group in groups if not len(group.points)]
     if short:
         text = f"{join_words(short)}: there is no time that can be told without telling about a few people."

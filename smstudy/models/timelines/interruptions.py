@@ -25,7 +25,17 @@ from smstudy.inference.regression.time_series import (
     usual_lags,
 )
 from smstudy.inference.threads import one_thread
-from smstudy.models.timelines.waves import Stack, numbers_of, sizes_of, stacked, wave_place, waves_of
+from smstudy.models.timelines.waves import (
+    Stack,
+    answers,
+    named,
+    numbers_of,
+    sizes_of,
+    stacked,
+    times_of,
+    wave_place,
+    waves_of,
+)
 from smstudy.result import Finding, Poolable, Result
 from smstudy.survey.dataset import Data, Survey
 
@@ -41,6 +51,9 @@ FEWEST = 4
 ENOUGH = 12
 EXACT = 1e-10
 SERIES_ROWS = 9
+MOST_GAPS = 3
+ROUNDING = 1e-9
+UNLIKE = 3.0
 ASSUMED = (
     "The jump and the change of slope are effects only if the course before had gone on without the start and nothing "
     "else began then; one series has nothing to compare with"
@@ -133,13 +146,37 @@ class InterruptedSeries(Result):
 
 
 class _Points(NamedTuple):
-    """The series: mean and people per time, its names, and the place of the start."""
+    """The series: mean and people per wave, the names of the waves, and when each was, usual steps from the start.
+
+    `declared` says that times in the data were put aside for an order that counts every wave as one step.
+    """
 
     means: Array
     sizes: Array
-    names: tuple[object, ...]
-    start: int
+    names: tuple[str, ...]
+    times: Array
     n_dropped: int
+    declared: bool
+
+    @property
+    def start(self) -> int:
+        """Waves before the start."""
+        return int((self.times < 0).sum())
+
+    @property
+    def steps(self) -> Array:
+        """Time from each wave to the next."""
+        return np.diff(self.times)
+
+    @property
+    def gaps(self) -> str:
+        """Where steps are longer than usual, in words; empty where all are alike."""
+        if np.ptp(self.steps) < ROUNDING:
+            return ""
+        longer = np.flatnonzero(self.steps > 1 + ROUNDING)
+        told = [f'"{self.names[i]}" and "{self.names[i + 1]}"' for i in longer[:MOST_GAPS]]
+        more = f", and {len(longer) - MOST_GAPS} more" if len(longer) > MOST_GAPS else ""
+        return f": more than a usual step lies between {', '.join(told)}{more}" if told else ""
 
 
 def interrupted_series(
@@ -165,12 +202,15 @@ def interrupted_series(
     since : object
         First wave after the start.
     wave, waves : optional
-        Column of the waves and their order, as in `pilot`; waves are taken as equally far apart.
+        Column of the waves and their order, as in `pilot`. Numbers count as times, dates as months (as days if the days
+        of the month differ), and waves without answers leave a gap. With `waves`, or a list of surveys, every wave is
+        one step.
     size : str, optional
         Column with the number of people each row stands for; needed where there is one row per time.
     covariance : {"autoregressive", "newey_west"}
-        Neighboring waves may be alike: errors that follow the one before (AR(1)), or least squares with errors after
-        Newey & West, whose rule of 1994 gives the lags.
+        Neighboring waves may be alike: errors that follow the one before (AR(1); the less the more time lies between
+        them) and vary more where fewer people answered; or least squares with errors after Newey & West, whose rule of
+        1994 gives the lags, for waves equally far apart.
     conf_level : float
         Level of the intervals.
     min_n : int, optional
@@ -185,20 +225,22 @@ def interrupted_series(
     Raises
     ------
     StudyError, DataError
-        If there are fewer than 4 waves before or after the start, or the order of the waves is not clear.
+        If fewer than 4 waves before or after the start have answers, or the order of the waves is not clear.
     DisclosureError
-        If a wave has fewer people than the threshold.
+        If a wave has fewer people than the threshold, or fewer with one of two answers, or all with the same answer.
 
     Notes
     -----
-    Simulated without any effect at 5 %, 10 to 100 waves and neighbors alike by 0 to .7: autoregressive errors reject
-    in 3 to 10 %, Newey-West errors in 8 to 46 %. Where units that did not begin are at hand, `pilot` tells more.
+    Simulated without any effect at 5 %, 8 to 100 waves, neighbors alike by 0 to .7, with and without months missing,
+    and with up to 100 times as many people per wave on one side: autoregressive errors reject in 3 to 11 %; Newey-West
+    errors, with as many people in every wave, in 8 to 46 %. Waves count as they are, without survey weights. Where
+    units that did not begin are at hand, `pilot` tells more.
 
     References
     ----------
     Wagner et al. (2002), J. Clinical Pharmacy and Therapeutics 27, 299-309; Newey & West (1987), Econometrica 55,
-    703-708; Turner et al. (2021), BMC Medical Research Methodology 21, 181. Agrees with R `nlme::gls(corAR1())`, `lm`
-    and `sandwich::NeweyWest` (tests/reference/pilots.R).
+    703-708; Turner et al. (2021), BMC Medical Research Methodology 21, 181. Agrees with R `nlme::gls` (`corAR1()`,
+    `corCAR1()`, `varConstProp()`), `lm` and `sandwich::NeweyWest` (tests/reference/pilots.R).
 
     Examples
     --------
@@ -213,14 +255,19 @@ def interrupted_series(
     points = _points(stack, outcome, since, waves, size)
     if covariance not in get_args(Errors):
         raise StudyError(f'covariance = "{covariance}" is not known. {did_you_mean(str(covariance), get_args(Errors))}')
+    if covariance == "newey_west" and np.ptp(points.steps) > ROUNDING:
+        raise StudyError(
+            f'covariance = "newey_west" is for waves equally far apart{points.gaps}. Use "autoregressive", which '
+            "counts the time between waves."
+        )
     with one_thread():
-        x = interrupted_design(len(points.means), points.start)
+        x = interrupted_design(points.times)
         fit = least_squares(x, points.means, names=INTERRUPTED)
         if np.linalg.norm(fit.residuals) <= EXACT * np.linalg.norm(points.means):
             raise DataError("Two straight lines give the series exactly, so there is nothing to test against.")
-        alike = breusch_godfrey(x, fit.residuals)
+        alike = breusch_godfrey(x, fit.residuals, points.steps)
         if covariance == "autoregressive":
-            found = autoregressive(x, points.means, names=INTERRUPTED)
+            found = autoregressive(x, points.means, names=INTERRUPTED, steps=points.steps, people=points.sizes)
         else:
             matrix = newey_west(fit, lags=usual_lags(len(x)))
             found = AutoRegression(fit.coefficients, matrix, np.full(4, len(x) - 4.0), alike[0])
@@ -238,20 +285,55 @@ def _points(stack: Stack, outcome: str, since: object, waves: Sequence[object] |
             "There is one row per wave. Say in size= which column holds the number of people behind each, so that "
             "nothing is told about few."
         )
-    if (people == 0).any():
-        missing = order[int(np.argmin(people))]
-        raise DataError(f'No row of wave "{missing}" has "{outcome}". A series must not have gaps: leave the wave out.')
-    if (people < stack.policy.min_n).any():
+    told = people > 0
+    if (people[told] < stack.policy.min_n).any():
         raise DisclosureError(stack.policy.too_few("answered in one of the waves") + " Use longer waves.")
-    if min(start, len(order) - start) < FEWEST:
+    n_before, n_after = int(told[:start].sum()), int(told[start:].sum())
+    if min(n_before, n_after) < FEWEST:
         raise DataError(
-            f"There are {start} waves before the start and {len(order) - start} from then on; a course needs at least "
-            f"{FEWEST} of each. Compare two waves by changes(), or units by pilot()."
+            f"There are {n_before} waves with answers before the start and {n_after} from then on; a course needs at "
+            f"least {FEWEST} of each. Compare two waves by changes(), or units by pilot()."
         )
-    means = np.bincount(places[known], sizes[known] * values[known], minlength=len(order)) / people
+    means = np.bincount(places[known], sizes[known] * values[known], minlength=len(order))[told] / people[told]
     if np.ptp(means) == 0:
         raise DataError(f'"{outcome}" is the same in all waves. What does not vary cannot be explained.')
-    return _Points(means, people, order, start, int(sizes[~known].sum()))
+    min_n = stack.policy.min_n
+    _refuse_few(answers(values[known], sizes[known]).few(places[known], len(order), min_n), min_n)
+    times, declared = _times(stack, order, start, told, waves is not None)
+    names = tuple(named(each) for each, shown in zip(order, told, strict=True) if shown)
+    return _Points(means, people[told], names, times, int(sizes[~known].sum()), declared)
+
+
+def _times(
+    stack: Stack, order: Sequence[object], start: int, told: NDArray[np.bool_], given: bool
+) -> tuple[Array, bool]:
+    """When waves with answers were, in usual steps from the start, and whether an order given puts times aside."""
+    places = np.arange(len(order), dtype=float)
+    own = _usual_steps(times_of(stack, order), start) if _timed(stack) else _usual_steps(places, start)
+    if not given:
+        return own[told], False
+    return (places - start)[told], bool((own != places - start).any())
+
+
+def _timed(stack: Stack) -> bool:
+    """Whether the waves are numbers, dates, or steps of an ordered Categorical."""
+    column = stack.frame[stack.wave]
+    ordered = isinstance(column.dtype, pd.CategoricalDtype) and column.cat.ordered
+    return ordered or pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column)
+
+
+def _usual_steps(times: Array, start: int) -> Array:
+    steps = (times - times[start]) / np.median(np.diff(times))
+    return np.where(np.abs(steps - np.round(steps)) < ROUNDING, np.round(steps), steps)
+
+
+def _refuse_few(few: NDArray[np.bool_], min_n: int) -> None:
+    """Refuse a series in which the mean of a wave tells what few answered: the lines and other means give it."""
+    if few.any():
+        raise DisclosureError(
+            f"In one of the waves fewer than {min_n} respondents gave one of two answers, or all gave the same, so "
+            "that its mean tells what single people answered. Use longer waves, or an outcome with more answers."
+        )
 
 
 def _result(
@@ -273,7 +355,7 @@ def _result(
     effect = kind == "autoregressive" and p_value[2:].min() * 2 < LEVEL
     return InterruptedSeries(
         title=f"What changed at the start: {label}",
-        note=f"Segmented regression, errors: {NAMES[kind]}; slopes per wave. {ASSUMED}.",
+        note=f"Segmented regression, errors: {NAMES[kind]}; slopes per usual step between waves. {ASSUMED}.",
         findings=tuple(_findings(points, alike, kind)),
         rows=rows,
         matrix=found.covariance,
@@ -294,10 +376,10 @@ def _reading(row: Mapping[str, object]) -> str:
 
 
 def _series(label: str, points: _Points, estimates: Array, shared: Mapping[str, object]) -> Series:
-    x = interrupted_design(len(points.means), points.start)
+    x = interrupted_design(points.times)
     rows = pd.DataFrame(
         {
-            "wave": [str(name) for name in points.names], "n": points.sizes.astype(int), "mean": points.means,
+            "wave": points.names, "time": points.times, "n": points.sizes.astype(int), "mean": points.means,
             "fitted": x @ estimates,
             "expected": np.where(x[:, 2] == 1, x[:, :2] @ estimates[:2], np.nan),
         }
@@ -323,6 +405,26 @@ def _findings(points: _Points, alike: tuple[float, float, float], kind: Errors) 
     if kind == "newey_west":
         text = "Newey-West errors are too small in series of this kind: they call chance an effect in 8 to 46 %."
         yield Finding(name="errors_too_small", text=text, severity="serious")
+    yield from _time_findings(points)
     if few < ENOUGH:
         text = f"There are {few} waves on one side of the start; fewer than {ENOUGH} tell little about a course."
         yield Finding(name="few_waves", text=text)
+
+
+def _time_findings(points: _Points) -> Iterator[Finding]:
+    if points.declared:
+        text = "Every wave counts as one step, in the order given, although the data have them unequally far apart."
+        yield Finding(name="steps_as_declared", text=text)
+    elif points.gaps or np.ptp(points.steps) > ROUNDING:
+        text = (
+            f"Waves are not equally far apart{points.gaps}. Time counts as it passed; where the waves are names rather "
+            "than times, give their order in waves=."
+        )
+        yield Finding(name="unequal_steps", text=text)
+    before, after = (float(np.median(part)) for part in np.split(points.sizes, [points.start]))
+    if max(before, after) > UNLIKE * min(before, after):
+        text = (
+            f"A wave has about {before:.0f} people before the start and {after:.0f} from then on: means of few vary "
+            "more, and errors allow for it."
+        )
+        yield Finding(name="people_differ", text=text, severity="info")

@@ -16,7 +16,16 @@ from smstudy.display.prose import join_words, plural
 from smstudy.display.rules import Rule
 from smstudy.errors import DataError, DisclosureError, StudyError, did_you_mean
 from smstudy.inference.matching import balance, distances, match, pooled_covariance
-from smstudy.models.timelines.waves import Stack, column_of, numbers_of, sizes_of, wave_place, waves_of
+from smstudy.models.timelines.waves import (
+    Stack,
+    column_of,
+    named,
+    named_codes,
+    numbers_of,
+    sizes_of,
+    wave_place,
+    waves_of,
+)
 from smstudy.result import Finding, Result
 from smstudy.survey.dataset import Data, Survey, frame_of, labels_of, privacy_of
 
@@ -27,6 +36,7 @@ ALIKE = Rule(
     ("alike", "nearly alike", "not alike"),
     "0.10: Austin (2009), Statistics in Medicine 28, 3083-3107; 0.25: Stuart (2010), Statistical Science 25, 1-21",
 )
+RATIO = 2.0  # of variances: Rubin (2001), Health Services and Outcomes Research Methodology 2, 169-188
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -39,14 +49,15 @@ class Matching(Result):
         What `tidy()` gives.
     summary : mapping
         What `glance()` gives.
-    treated, comparison : tuple of str
-        Units in the pilot that have a match, and the matches: for `pilot(treated=..., comparison=...)`.
+    treated, comparison : tuple
+        Units in the pilot that have a match, and the matches, as the data have them: for
+        `pilot(treated=..., comparison=...)`.
     """
 
     rows: pd.DataFrame = field(repr=False)
     summary: Mapping[str, int | float | str]
-    treated: tuple[str, ...] = field(repr=False)
-    comparison: tuple[str, ...] = field(repr=False)
+    treated: tuple[object, ...] = field(repr=False)
+    comparison: tuple[object, ...] = field(repr=False)
 
     picture: ClassVar = staticmethod(partial(pictures.love, yardsticks=(ALIKE.cuts[0],)))
 
@@ -70,7 +81,7 @@ class Matching(Result):
 class _Units(NamedTuple):
     """Means of the columns by unit, people behind them, and which units are in the pilot."""
 
-    names: NDArray[np.str_]
+    names: NDArray[np.object_]
     x: Array
     sizes: Array
     piloted: NDArray[np.bool_]
@@ -106,8 +117,8 @@ def match_units(
     ratio : int
         Comparison units per unit in the pilot.
     caliper : float, optional
-        Largest Mahalanobis distance, in standard deviations between units; units in the pilot without a match within
-        it are left out.
+        Largest Mahalanobis distance, in standard deviations between units; units in the pilot without all their matches
+        within it are left out, as few as possible.
     wave, since, waves : optional
         With several waves in the data: their column, the first wave with the pilot (only earlier ones count), and
         their order, as in `pilot`.
@@ -183,13 +194,15 @@ def _units(
     known = rows & np.isfinite(values).all(axis=1) & column.notna().to_numpy()
     if not known.any():
         raise DataError(f'No row has {join_words(on)} and "{unit}". Check the names.')
-    codes, names = pd.factorize(column[known].astype(str), sort=True)
-    unknown = next((each for each in treated if str(each) not in names), None)
+    codes, names = named_codes(column[known])
+    unknown = next((each for each in treated if named(each) not in names), None)
     if unknown is not None:
-        raise StudyError(f'There is no unit "{unknown}" with answers. {did_you_mean(str(unknown), names)}')
+        raise StudyError(f'There is no unit "{unknown}" with answers. {did_you_mean(named(unknown), names)}')
+    values_of = column[known].drop_duplicates()
+    own = dict(zip(values_of.map(named), values_of, strict=True))
     people = np.bincount(codes, sizes[known])
     sums = np.column_stack([np.bincount(codes, sizes[known] * part) for part in values[known].T])
-    piloted = np.isin(names, [str(each) for each in treated])
+    piloted = np.isin(names, [named(each) for each in treated])
     shown = ~np.isin(names, list(stack.hidden(unit))) & (people >= stack.policy.min_n)
     if (piloted & ~shown).any():
         raise DisclosureError(
@@ -198,7 +211,8 @@ def _units(
         )
     dropped = int(sizes[rows & ~known].sum())
     means = (sums / people[:, None])[shown]
-    return _Units(np.array(names, dtype=str)[shown], means, people[shown], piloted[shown], dropped)
+    called = np.array([own[name] for name in names], dtype=object)
+    return _Units(called[shown], means, people[shown], piloted[shown], dropped)
 
 
 def _check(units: _Units, ratio: int) -> None:
@@ -233,13 +247,14 @@ def _result(stack: Stack, on: list[str], units: _Units, chosen: NDArray[np.intp]
         {
             "term": on, "balance_before": before.difference, "balance_after": after.difference,
             "ratio_before": before.ratio, "ratio_after": after.ratio,
-            "reading": [ALIKE.read(abs(value)) for value in after.difference],
+            "reading": [_reading(*pair) for pair in zip(after.difference, after.ratio, strict=True)],
         }
     )  # fmt: skip
     return Matching(
         title="Units in the pilot and those to compare with",
         note="Means of units before the start; differences in standard deviations between units, pooled within both "
-        "groups of all units. Matched by Mahalanobis distance, smallest in all, each unit once. Alike: below 0.10. "
+        "groups of all units. Matched by Mahalanobis distance, smallest in all, each unit once. Alike: below 0.10, "
+        "and neither variance more than twice the other. "
         "Units of few people, and those that tables hide, take no part.",
         findings=tuple(_findings(rows, int((~matched).sum()), len(treated), stack)),
         labels=stack.labels,
@@ -249,9 +264,23 @@ def _result(stack: Stack, on: list[str], units: _Units, chosen: NDArray[np.intp]
             "n": int(units.sizes.sum()), "n_dropped": units.n_dropped, "n_groups": len(units.names),
             "n_piloted": len(treated), "n_compared": len(others),
         },
-        treated=tuple(str(name) for name in units.names[treated]),
-        comparison=tuple(str(name) for name in np.sort(units.names[others])),
+        treated=tuple(units.names[treated]),
+        comparison=tuple(units.names[np.sort(others)]),
     )  # fmt: skip
+
+
+def _reading(difference: float, ratio: float) -> str:
+    """Whether means are alike, and whether one group varies more than the other."""
+    word = ALIKE.read(abs(difference))
+    return f"{word}, but {_varies(ratio)}" if _spread_apart(ratio) else word
+
+
+def _spread_apart(ratio: float) -> bool:
+    return bool(np.isfinite(ratio) and not 1 / RATIO <= ratio <= RATIO)
+
+
+def _varies(ratio: float) -> str:
+    return "it varies more in the pilot" if ratio > 1 else "it varies less in the pilot"
 
 
 def _findings(rows: pd.DataFrame, unmatched: int, n_treated: int, stack: Stack) -> Iterator[Finding]:
@@ -260,6 +289,14 @@ def _findings(rows: pd.DataFrame, unmatched: int, n_treated: int, stack: Stack) 
         names = join_words([stack.labels.get(name, name) for name in rows.loc[apart, "term"]])
         text = f"Also after matching the groups are not alike in {names}. Find more units to choose from."
         yield Finding(name="not_alike", text=text)
+    wide = rows["ratio_after"].map(_spread_apart)
+    if wide.any():
+        names = join_words([stack.labels.get(name, name) for name in rows.loc[wide, "term"]])
+        text = (
+            f"Also after matching one group has more than twice the variance of the other in {names}, so that units "
+            "are not alike. Find more units to choose from, or match on less."
+        )
+        yield Finding(name="variances_differ", text=text)
     if unmatched:
         left = plural(unmatched, "unit")
         text = f"{left} in the pilot left out for want of a match: an estimate is for the others only."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from numbers import Real
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from smstudy.display import apa, event_study, figures, rules
 from smstudy.display.prose import plural
-from smstudy.errors import DataError, DisclosureError, StudyError, did_you_mean
+from smstudy.errors import DataError, StudyError, did_you_mean
 from smstudy.inference.randomization import (
     MOST_ENUMERATED,
     N_DRAWS,
@@ -25,23 +26,39 @@ from smstudy.inference.randomization import (
 from smstudy.inference.regression.covariance import ENOUGH_CLUSTERS, FEWEST_CLUSTERS, NAMES
 from smstudy.inference.regression.panels import (
     Effect,
+    Fitted,
     Panel,
     fit_effect,
     fit_event_study,
     jackknifed,
     panel_of,
     placebo_effects,
+    slope_weights,
 )
 from smstudy.inference.regression.wild_bootstrap import WildTest
 from smstudy.inference.threads import one_thread
-from smstudy.models.timelines.waves import Stack, column_of, numbers_of, sizes_of, stacked, wave_place, waves_of
+from smstudy.models.timelines.pilot_rows import Rows, Units, moments_told, pooled, refuse_few, refuse_small
+from smstudy.models.timelines.waves import (
+    Stack,
+    answers,
+    column_of,
+    named,
+    named_codes,
+    numbers_of,
+    sizes_of,
+    stacked,
+    wave_place,
+    waves_of,
+)
 from smstudy.result import Finding, Poolable, Result
 from smstudy.survey.dataset import Data, Survey
+from smstudy.survey.disclosure import NO_GROUP
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.intp]
 Treated = str | Collection[str] | Mapping[str, object]
 EFFECT, NONE_SHOWN, CANNOT_TELL = "effect", "no effect shown", "cannot tell"
+EFFECT_IF = f"{EFFECT}, if trends were parallel"
 DIFFERS, PARALLEL = "differs before the start", "parallel as far as can be seen"
 LEVEL = 0.05
 MATTERS = 0.5  # standard deviations: Cohen's medium
@@ -108,7 +125,7 @@ class Pilot(Result):
     event_study: EventStudy
 
     picture: ClassVar = staticmethod(
-        partial(figures.estimates, xlabel="Effect of the pilot on the scale of the outcome, with interval")
+        partial(figures.estimates, xlabel="Change beyond the other units, on the scale of the outcome")
     )
 
     def tidy(self) -> pd.DataFrame:
@@ -144,15 +161,37 @@ class _Tests(NamedTuple):
 
 
 class _Trend(NamedTuple):
-    """The waves before the start: p of the joint test, how far apart they leave room for, and what they say.
+    """The waves before the start: p of the joint test, the fastest drift per wave they leave room for, what they say.
 
-    `ahead` is by how much the effect could be off if the fastest drift they leave room for had gone on.
+    `apart` is over how many waves a drift would have gone on, from the mean wave before the start to that after it.
     """
 
     p_value: float
     room: float
-    ahead: float
+    apart: float
     verdict: str
+
+    @property
+    def ahead(self) -> float:
+        """By how much the effect could be off if the fastest drift had gone on."""
+        return self.room * self.apart
+
+    def against(self, effect: float) -> str:
+        """The fastest drift they leave room for beside the one that would be as large as an effect."""
+        if not np.isfinite(self.room):
+            return "the waves before the start tell nothing about a drift apart"
+        return (
+            f"the waves before the start leave room for a drift apart of {self.room:.2f} per wave; "
+            f"{abs(effect) / self.apart:.2f} per wave would be as large as this"
+        )
+
+
+UNSEEN = _Trend(float("nan"), float("nan"), float("nan"), "cannot be looked at")
+UNTOLD = UNSEEN._replace(verdict="not told")
+UNKNOWN = {
+    UNSEEN.verdict: "with one wave before the start nothing shows whether they were",
+    UNTOLD.verdict: "whether they were is not told, because that would tell what few people answered",
+}
 
 
 class _Asked(NamedTuple):
@@ -160,11 +199,11 @@ class _Asked(NamedTuple):
 
     stack: Stack
     outcome: str
-    unit: str
     panel: Panel
-    names: tuple[str, ...]
+    rows: Rows
     n_dropped: int
     n_left_out: int
+    any_pooled: bool
     spread: float
     matters: float
     conf_level: float
@@ -197,7 +236,8 @@ def pilot(
     outcome : str
         Score or number.
     unit : str
-        Column of the units, such as departments, that were in the pilot or not as a whole.
+        Column of the units, such as departments, that were in the pilot or not as a whole. Those that tables of a
+        survey hide in one of the waves count as one unit.
     treated : list of str, mapping or str
         The units in the pilot (then `since` is needed); a mapping from each to its first wave in it; or a column of 0
         and 1: with `since` whether the unit is in the pilot, without it whether it is at that wave.
@@ -223,9 +263,11 @@ def pilot(
     Returns
     -------
     Pilot
-        "effect": the interval and randomization inference both speak against none. "No effect shown": an effect that
-        matters is ruled out. Else "cannot tell", as with one unit in the pilot, fewer than 20 ways to choose the
-        units, or groups that drifted apart before the start so fast that this, going on, could be the whole effect.
+        "effect": the interval and randomization inference both speak against none, and the fastest drift apart that the
+        waves before the start leave room for, going on, would be smaller; "effect, if trends were parallel" where one
+        wave before the start shows nothing about it. "No effect shown": an effect that matters is ruled out, and a
+        drift as large (which could hide it) by the waves before, if there are several. Else "cannot tell", as with one
+        unit in the pilot, or fewer than 20 ways to choose the units.
 
     Raises
     ------
@@ -235,21 +277,29 @@ def pilot(
         If fewer than 6 units remain, all or none are in the pilot, no wave came before it, a unit leaves the pilot or
         is in it for some respondents only, or the order of the waves is not clear.
     DisclosureError
-        If fewer than the threshold answered in a wave in the units in the pilot, or in the others.
+        If fewer than the threshold answered in a wave in the units in the pilot, or in the others; gave one of two
+        answers before or after the start; or if units that tables hide would be told apart.
 
     Notes
     -----
     Two-way fixed effects with CR2 errors by unit and Satterthwaite's degrees of freedom; every respondent counts the
-    same. With different starts each cohort and wave has an effect of its own, averaged by respondents (with jackknife
-    errors if one unit began alone), because the usual coefficient would compare with units in the pilot. `p_wild`: wild
-    cluster bootstrap. `p_random`: share of all ways to choose as many units that show as much. With 3 of 8 units in the
-    pilot and no effect, at 5 %: CR2 rejected in 4 %, the bootstrap in 6 %, randomization in 4 %, CR2 and randomization
-    together in 2 % of 1,000 simulated pilots.
+    same, without survey weights or strata. With different starts each cohort and wave has an effect of its own,
+    averaged by respondents (with jackknife errors if one unit began alone), because the usual coefficient would compare
+    with units in the pilot. `p_wild`: wild cluster bootstrap. `p_random`: share of all ways to choose as many units
+    that show as much for its error (without errors where starts differ or one unit is in the pilot).
+
+    Simulated without effect at 5 %, 8 or 10 units: CR2 rejects in 2 to 7 %, the bootstrap in 5 %, randomization in 3 %
+    where units vary alike; where those in the pilot vary 3 times as much, in 3 to 7, 7 to 11 and 6 to 10 % (2 to 4
+    units in it); where they have a tenth as many people, in 2, 0 and 4 %.
+
+    The drift apart is the slope of the differences before the start, with its interval. It says nothing of drifts that
+    began later.
 
     References
     ----------
     MacKinnon & Webb (2020), J. Econometrics 218, 435-450; Wooldridge (2021), SSRN 3906345; tests before the start:
-    Roth (2022), AER: Insights 4, 305-322. Agrees with R `lm`, `clubSandwich` and plain R (tests/reference/pilots.R).
+    Roth (2022), AER: Insights 4, 305-322; drifts that go on: Rambachan & Roth (2023), Review of Economic Studies 90,
+    2555-2591. Agrees with R `lm`, `clubSandwich` and plain R (tests/reference/pilots.R).
 
     Examples
     --------
@@ -258,11 +308,11 @@ def pilot(
     >>> frame["use"] = rng.normal(size=800) + 0.9 * (frame["team"].isin(["a", "b", "c", "d"]) & frame["wave"].eq(2))
     >>> found = pilot(frame, "use", unit="team", wave="wave", treated=["a", "b", "c", "d"], since=2)
     >>> found.tidy()["verdict"].item()
-    'effect'
+    'effect, if trends were parallel'
     """
     if not isinstance(conf_level, (int, float)) or not 0.5 <= conf_level < 1:
         raise StudyError(f"conf_level = {conf_level} is no level. Give a share from 0.5 to below 1, such as 0.95.")
-    if matters is not None and not matters > 0:
+    if matters is not None and not (isinstance(matters, Real) and 0 < matters < np.inf):
         raise StudyError(f"matters = {matters} is no size of an effect. Give a number above 0.")
     stack = stacked(data, wave, min_n)
     asked = _asked(stack, outcome, unit, treated, since, waves, comparison, size, matters, conf_level, seed)
@@ -270,8 +320,11 @@ def pilot(
         tests = _tests(asked)
         moments, fitted = fit_event_study(asked.panel)
         effects = jackknifed(asked.panel, conf_level, moments) if _lonely(asked.panel) else fitted.effects(conf_level)
-        trend = _trend(moments, effects, fitted.joint_p(moments < 0), tests.effect, asked)
-    return _result(asked, tests, trend, _study(moments, effects, trend, asked))
+        told = moments_told(asked.rows, asked.panel, moments, stack.policy.min_n)
+        joint_p = fitted.joint_p(moments < 0)
+        drift = _drift(fitted, moments, effects, asked) if told[moments < 0].all() else None
+        trend = UNTOLD if drift is None else _trend(moments, effects, drift, joint_p, tests.effect, asked)
+    return _result(asked, tests, trend, _study(moments, effects, told, trend, asked))
 
 
 def _asked(
@@ -282,27 +335,34 @@ def _asked(
     places, order = waves_of(stack, waves)
     if len(order) < 2:
         raise DataError("There is one wave only. A pilot needs a wave before its start and one from the start on.")
+    hidden = stack.hidden(unit, outcome=outcome)
     units = column_of(stack, unit).astype(object)
+    units = units.fillna(NO_GROUP) if NO_GROUP in hidden else units
     known = np.isfinite(values) & (places >= 0) & units.notna().to_numpy()
     if not known.any():
         raise DataError(f'No row has "{outcome}", "{unit}" and the wave. Check the names.')
-    codes, names = pd.factorize(units[known].astype(str), sort=True)
-    names = tuple(str(name) for name in names)
+    codes, names = named_codes(units[known])
     starts = _starts(stack, treated, since, known, codes, names, places[known], order)
-    full = panel_of(codes, places[known], values[known], sizes[known], starts, len(order))
-    keep = _compared(full, names, comparison)
-    used = keep & _seen(full, keep)
+    keep = _compared(starts < len(order), names, comparison)
+    shut = np.isin(names, list(hidden))
+    part = pooled(Units(codes, starts, keep), shut, unit)
+    starts = part.starts[part.codes]
+    full = panel_of(part.codes, places[known], values[known], sizes[known], part.starts, len(order))
+    used = part.keep & _seen(full, part.keep)
     panel = _kept(full, used)
     _check(panel, unit)
-    _protect(panel, np.array(names)[used], stack, unit)
-    spread = _spread(values[known], codes, places[known], full.starts, used) if size is None else float("nan")
-    if np.ptp(values[known][used[codes]]) == 0:
+    refuse_small(panel, stack.policy.min_n)
+    inside = used[part.codes]
+    if np.ptp(values[known][inside]) == 0:
         raise DataError(f'Everybody has the same "{outcome}". What does not vary cannot be explained.')
-    left_out = int(keep.sum() - used.sum())
-    kept = tuple(np.array(names)[used])
+    rows = Rows(answers(values[known][inside], sizes[known][inside]), starts[inside], places[known][inside])
+    refuse_few(rows, panel, stack.policy.min_n)
+    spread = _spread(rows) if size is None else float("nan")
+    left_out = int(part.keep.sum() - used.sum())
     matters = MATTERS * spread if matters is None else float(matters)
-    dropped = int(sizes[~known].sum() + sizes[known][(keep & ~used)[codes]].sum())
-    return _Asked(stack, outcome, unit, panel, kept, dropped, left_out, spread, matters, conf_level, seed)
+    one = bool((shut & keep).any())
+    dropped = int(sizes[~known].sum() + sizes[known][(part.keep & ~used)[part.codes]].sum())
+    return _Asked(stack, outcome, panel, rows, dropped, left_out, one, spread, matters, conf_level, seed)
 
 
 def _starts(
@@ -329,9 +389,9 @@ def _starts(
 
 
 def _unit_name(each: object, names: Collection[str]) -> str:
-    if str(each) not in names:
-        raise StudyError(f'There is no unit "{each}" with answers. {did_you_mean(str(each), names)}')
-    return str(each)
+    if named(each) not in names:
+        raise StudyError(f'There is no unit "{each}" with answers. {did_you_mean(named(each), names)}')
+    return named(each)
 
 
 def _flags(stack: Stack, name: str, known: NDArray[np.bool_]) -> Array:
@@ -373,24 +433,26 @@ def _begun(flags: Array, codes: Codes, names: tuple[str, ...], places: Codes, ne
     return starts.astype(np.intp)
 
 
-def _compared(panel: Panel, names: tuple[str, ...], comparison: Collection[str] | None) -> NDArray[np.bool_]:
+def _compared(
+    piloted: NDArray[np.bool_], names: tuple[str, ...], comparison: Collection[str] | None
+) -> NDArray[np.bool_]:
     """Units in the pilot, and those to compare with."""
-    if panel.piloted.all():
+    if piloted.all():
         raise DataError(
             "All units are in the pilot, so there is nothing to compare with. Name units that are not, or follow one "
             "series with interrupted_series()."
         )
-    if not panel.piloted.any():
+    if not piloted.any():
         raise DataError("No unit is in the pilot. Check treated= and since=.")
     if comparison is None:
         return np.ones(len(names), dtype=bool)
     if isinstance(comparison, str):
         raise StudyError(f'comparison = "{comparison}" must be a list of units, such as ["{comparison}"].')
     chosen = {_unit_name(each, names) for each in comparison}
-    both = chosen & set(np.array(names)[panel.piloted])
+    both = chosen & set(np.array(names)[piloted])
     if both:
         raise StudyError(f'"{min(both)}" is in the pilot and cannot be compared with. Take it out of comparison=.')
-    return panel.piloted | np.isin(names, list(chosen))
+    return piloted | np.isin(names, list(chosen))
 
 
 def _seen(panel: Panel, keep: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -425,37 +487,14 @@ def _check(panel: Panel, unit: str) -> None:
         raise DataError("In one of the waves no unit that can be compared has answers. Leave the wave out.")
 
 
-def _protect(panel: Panel, names: NDArray[np.str_], stack: Stack, unit: str) -> None:
-    """Refuse groups of few people, and groups that tell apart units which tables hide."""
-    few = stack.policy.min_n
-    for cohort in [*panel.cohorts, panel.sizes.shape[1]]:
-        people = panel.sizes[panel.starts == cohort].sum(axis=0)
-        if ((people > 0) & (people < few)).any():
-            group = "units in the pilot" if cohort < panel.sizes.shape[1] else "units to compare with"
-            raise DisclosureError(
-                f"In one wave fewer than {few} respondents answered in the {group} (those that began together), and "
-                "nothing is told about so few. Leave the wave out, or put starts together."
-            )
-    hidden = np.isin(names, list(stack.hidden(unit)))
-    sides = [hidden & (panel.piloted == inside) for inside in (True, False)]
-    parts = [panel.sizes[side].sum(axis=0) for side in sides]
-    apart = any(0 < side.sum() < len(stack.hidden(unit)) for side in sides)
-    if apart or any(((part > 0) & (part < few)).any() for part in parts):
-        raise DisclosureError(
-            f'The pilot would tell apart units of "{unit}" that tables hide to protect people. Leave all of them '
-            "out of it, or put all of them on one side."
-        )
-
-
-def _spread(values: Array, codes: Codes, places: Codes, starts: Codes, used: NDArray[np.bool_]) -> float:
+def _spread(rows: Rows) -> float:
     """Standard deviation of respondents before the pilot began anywhere, within waves."""
-    first = int(starts[used].min())
-    before = used[codes] & (places < first)
-    waves, rest = places[before], values[before]
+    before = rows.places < rows.starts.min()
+    waves, values = rows.places[before], rows.answers.values[before]
     counts = np.bincount(waves)
-    means = np.bincount(waves, rest) / np.maximum(counts, 1)
-    df = len(rest) - np.count_nonzero(counts)
-    return float(np.sqrt(((rest - means[waves]) ** 2).sum() / df)) if df > 0 else float("nan")
+    means = np.bincount(waves, values) / np.maximum(counts, 1)
+    df = len(values) - np.count_nonzero(counts)
+    return float(np.sqrt(((values - means[waves]) ** 2).sum() / df)) if df > 0 else float("nan")
 
 
 def _lonely(panel: Panel) -> bool:
@@ -471,28 +510,53 @@ def _tests(asked: _Asked) -> _Tests:
     panel = asked.panel
     fitted = fit_effect(panel)
     effect = jackknifed(panel, asked.conf_level)[0] if _lonely(panel) else fitted.effects(asked.conf_level)[0]
-    observed = effect.estimate if len(panel.cohorts) == 1 else float(placebo_effects(panel, panel.starts[None, :])[0])
+    observed = float(placebo_effects(panel, panel.starts[None, :])[0])
     placebo = placebo_effects(panel, assignments(panel.starts, seed=asked.seed))
     known = int(np.isfinite(placebo).sum())
     return _Tests(effect, fitted.wild(asked.conf_level, asked.seed), randomization_p(placebo, observed), known)
 
 
-def _trend(moments: Codes, effects: Sequence[Effect], p_value: float, effect: Effect, asked: _Asked) -> _Trend:
-    """Read the waves before the start by what their intervals do not rule out."""
+def _drift(fitted: Fitted, moments: Codes, effects: Sequence[Effect], asked: _Asked) -> Effect:
+    """Slope per wave of the differences before the start, of the waves whose difference has an error."""
+    known = np.isfinite([each.std_error for each in effects])
+    weights = slope_weights(moments[known])
+    if not weights.any():
+        return Effect(*[float("nan")] * 6)
+    if _lonely(asked.panel):
+        return jackknifed(asked.panel, asked.conf_level, moments[known], weights[None, :])[0]
+    spread = np.zeros(len(moments))
+    spread[known] = weights
+    return fitted.combined(spread, asked.conf_level)
+
+
+def _trend(
+    moments: Codes, effects: Sequence[Effect], drift: Effect, p_value: float, effect: Effect, asked: _Asked
+) -> _Trend:
+    """Read the waves before the start by the drift apart that they do not rule out.
+
+    Where they differ, it is that of any single wave to the last before the start, if this is faster than their slope.
+    """
     before = moments < 0
     if not before.any():
-        return _Trend(float("nan"), float("nan"), float("nan"), "cannot be looked at")
-    ends = np.array([max(abs(each.conf_low), abs(each.conf_high)) for each in effects])[before]
-    apart = moments[~before].mean() - np.append(moments[before], -1).mean()
-    room, ahead = float(ends.max()), float((ends / (-1 - moments[before])).max() * apart)
+        return UNSEEN
+    apart = float(moments[~before].mean() - np.append(moments[before], -1).mean())
+    found = _Trend(p_value, _farthest(drift), apart, CANNOT_TELL)
     if p_value < LEVEL:
-        return _Trend(p_value, room, ahead, DIFFERS)
+        single = [_farthest(each) / (-1 - m) for each, m in zip(effects, moments, strict=True) if m < 0]
+        return found._replace(room=float(np.nanmax([found.room, *single])), verdict=DIFFERS)
     bound = abs(effect.estimate) if effect.p_value < LEVEL or np.isnan(asked.matters) else asked.matters
-    return _Trend(p_value, room, ahead, PARALLEL if room < bound else CANNOT_TELL)
+    return found._replace(verdict=PARALLEL) if found.ahead < bound else found
 
 
-def _study(moments: Codes, effects: Sequence[Effect], trend: _Trend, asked: _Asked) -> EventStudy:
-    rows = pd.DataFrame([effect._asdict() for effect in effects]).assign(event_time=moments)
+def _farthest(effect: Effect) -> float:
+    """The end of its interval that is farther from zero."""
+    return max(abs(effect.conf_low), abs(effect.conf_high))
+
+
+def _study(
+    moments: Codes, effects: Sequence[Effect], told: NDArray[np.bool_], trend: _Trend, asked: _Asked
+) -> EventStudy:
+    rows = pd.DataFrame([effect._asdict() for effect in effects]).assign(event_time=moments)[told]
     reference = pd.DataFrame({"event_time": [-1], "estimate": [0.0]})
     rows = pd.concat([rows, reference], ignore_index=True).sort_values("event_time", ignore_index=True)
     order = ["event_time", "estimate", "std_error", "conf_low", "conf_high", "df", "p_value"]
@@ -501,12 +565,22 @@ def _study(moments: Codes, effects: Sequence[Effect], trend: _Trend, asked: _Ask
         title=f"Before and after the start of the pilot: {label}",
         note="Difference between units in the pilot and the others, against the last wave before the start (-1), with "
         f"{_errors(asked.panel)} errors by unit. If the groups changed alike, differences before the start are near 0.",
-        findings=tuple(_trend_findings(trend)),
+        findings=(*_hidden_moments(told, asked.stack.policy.min_n), *_trend_findings(trend)),
         labels=asked.stack.labels,
         privacy=asked.stack.policy,
         rows=rows[order],
         summary=_counts(asked) | {"p_value": trend.p_value, "verdict": trend.verdict},
     )
+
+
+def _hidden_moments(told: NDArray[np.bool_], min_n: int) -> Iterator[Finding]:
+    if not told.all():
+        text = (
+            f"{plural(int((~told).sum()), 'wave')} left out of the picture: fewer than {min_n} respondents of a group "
+            "gave one of two answers, or all gave the same, or a further wave was needed so that this does not follow. "
+            "Use longer waves, or an outcome with more answers."
+        )
+        yield Finding(name="waves_hidden", text=text)
 
 
 def _trend_findings(trend: _Trend) -> Iterator[Finding]:
@@ -515,10 +589,17 @@ def _trend_findings(trend: _Trend) -> Iterator[Finding]:
         yield Finding(name="trends_differ", text=text, severity="serious")
     elif trend.verdict == CANNOT_TELL:
         text = (
-            "The waves before the start cannot tell whether the groups changed alike: they leave room for a drift of "
-            f"{trend.room:.2f}."
+            "The waves before the start cannot tell whether the groups changed alike: they leave room for a drift "
+            f"apart of {trend.room:.2f} per wave, {trend.ahead:.2f} by the waves after it."
+            if np.isfinite(trend.room)
+            else "The waves before the start cannot tell whether the groups changed alike."
         )
         yield Finding(name="trends_not_known", text=text)
+    elif trend.verdict == UNTOLD.verdict:
+        text = (
+            "Whether the groups changed alike before the start is not told: that would tell what few people answered."
+        )
+        yield Finding(name="trends_not_told", text=text)
     elif trend.verdict != PARALLEL:
         text = "There is one wave before the start only, so nothing shows whether the groups changed alike before."
         yield Finding(name="one_wave_before", text=text)
@@ -542,16 +623,38 @@ def _verdict(tests: _Tests, trend: _Trend, asked: _Asked) -> tuple[str, str]:
     if tests.n_assignments * LEVEL < 1:
         return CANNOT_TELL, f"{tests.n_assignments} ways to choose the units are too few for a test at 5 %."
     if trend.verdict == DIFFERS and not trend.ahead < _surely(effect):
-        return CANNOT_TELL, "The groups drifted apart before the start already; had that gone on, it could be all."
+        return CANNOT_TELL, f"The groups drifted apart before the start already: {trend.against(_surely(effect))}."
     if effect.p_value < LEVEL and tests.p_random < LEVEL:
-        return EFFECT, f"Both tests speak against no effect; {tests.p_random:.1%} of other choices show as much."
-    if max(abs(effect.conf_low), abs(effect.conf_high)) < asked.matters:
-        return NONE_SHOWN, f"An effect of {asked.matters:.2f}, which would matter, is ruled out."
+        return _effect(tests, trend)
+    if _farthest(effect) < asked.matters:
+        return _none_shown(trend, asked.matters)
     if effect.p_value < LEVEL:
         return CANNOT_TELL, f"{tests.p_random:.0%} of the ways to choose the units by chance show as much."
     if np.isnan(asked.matters):
         return CANNOT_TELL, "The interval holds no effect; what would matter is not known (say it in matters=)."
     return CANNOT_TELL, "The interval holds both no effect and one that would matter."
+
+
+def _effect(tests: _Tests, trend: _Trend) -> tuple[str, str]:
+    """What may be said where both tests speak against no effect."""
+    said = f"Both tests speak against no effect ({tests.p_random:.1%} of other choices show as much)"
+    drift = trend.against(tests.effect.estimate)
+    if trend.verdict == CANNOT_TELL:
+        return CANNOT_TELL, f"{said}, but {drift}."
+    if trend.verdict in (DIFFERS, PARALLEL):
+        return EFFECT, f"{said}, and {drift}."
+    return EFFECT_IF, f"{said}, if trends were parallel; {UNKNOWN[trend.verdict]}."
+
+
+def _none_shown(trend: _Trend, matters: float) -> tuple[str, str]:
+    """What may be said where the interval holds no effect that matters."""
+    said = f"An effect of {matters:.2f}, which would matter, is ruled out"
+    drift = trend.against(matters)
+    if trend.verdict in UNKNOWN:
+        return NONE_SHOWN, f"{said} if trends were parallel; {UNKNOWN[trend.verdict]}."
+    if trend.ahead < matters:
+        return NONE_SHOWN, f"{said}, and {drift}."
+    return CANNOT_TELL, f"{said} if trends were parallel, but a drift apart could hide one: {drift}."
 
 
 def _surely(effect: Effect) -> float:
@@ -569,7 +672,7 @@ def _result(asked: _Asked, tests: _Tests, trend: _Trend, study: EventStudy) -> P
         "verdict": verdict, "reason": reason,
     }  # fmt: skip
     return Pilot(
-        title=f"What the pilot changed: {asked.stack.labels.get(asked.outcome, asked.outcome)}",
+        title=f"Change beyond the other units: {asked.stack.labels.get(asked.outcome, asked.outcome)}",
         note=_note(asked, tests, reason),
         findings=tuple(_findings(asked, tests, trend)),
         labels=asked.stack.labels,
@@ -582,15 +685,15 @@ def _result(asked: _Asked, tests: _Tests, trend: _Trend, study: EventStudy) -> P
 
 def _reading(effect: Effect, size: float) -> str:
     if np.isnan(effect.p_value):
-        return f"changed by {_more(effect.estimate)} than the other units did"
+        return f"{_higher(effect.estimate)} than if it had changed as elsewhere"
     if effect.conf_low <= 0 <= effect.conf_high:
-        return f"between {_more(effect.conf_low)} and {_more(effect.conf_high)} than without the pilot"
+        return f"between {_higher(effect.conf_low)} and {_higher(effect.conf_high)} than if it had changed as elsewhere"
     word = "" if np.isnan(size) else f" ({rules.EFFECT.read(abs(size))})"
-    return f"{_more(effect.estimate)} than without the pilot{word}"
+    return f"{_higher(effect.estimate)} than if it had changed as elsewhere{word}"
 
 
-def _more(value: float) -> str:
-    return f"{apa.number(abs(value))} {'more' if value > 0 else 'less'}"
+def _higher(value: float) -> str:
+    return f"{apa.number(abs(value))} {'higher' if value > 0 else 'lower'}"
 
 
 def _note(asked: _Asked, tests: _Tests, reason: str) -> str:
@@ -604,14 +707,19 @@ def _note(asked: _Asked, tests: _Tests, reason: str) -> str:
     parts = [
         f"{reason} {first}; {_errors(panel)} standard errors by unit",
         ASSUMED,
-        f"p (chance): share of {ways} ways to choose the units that show as much; it supposes that any could have been "
-        "chosen",
+        f"p (chance): share of {ways} ways to choose the units that show as much{_studied(panel)}; it supposes that "
+        "any could have been chosen",
     ]
     if np.isfinite(asked.spread):
         parts.append("Effect: in standard deviations of respondents before the start")
     if asked.conf_level != 0.95:
         parts.append(f"Intervals are {asked.conf_level:.0%} intervals")
     return ". ".join(parts) + "."
+
+
+def _studied(panel: Panel) -> str:
+    """Whether p (chance) compares effects as they are or for their error."""
+    return " for its error" if len(panel.cohorts) == 1 and panel.piloted.sum() > 1 else ""
 
 
 def _findings(asked: _Asked, tests: _Tests, trend: _Trend) -> Iterator[Finding]:
@@ -630,6 +738,9 @@ def _findings(asked: _Asked, tests: _Tests, trend: _Trend) -> Iterator[Finding]:
         text = f"There are {tests.n_assignments} ways to choose the units, so p (chance) cannot fall below 5 %."
         yield Finding(name="few_assignments", text=text, severity="serious")
     yield from _trend_findings(trend)
+    if asked.any_pooled:
+        text = "Units that tables hide to protect people count as one unit."
+        yield Finding(name="units_pooled", text=text, severity="info")
     if asked.n_left_out:
         when = "in every wave" if len(panel.cohorts) > 1 else "both before and after the start"
         text = f"{plural(asked.n_left_out, 'unit')} without answers {when} left out."

@@ -79,7 +79,7 @@ def test_every_part_is_drawn_and_told():
 
 
 def test_censoring_must_be_declared():
-    with pytest.raises(TypeError, match="event"):
+    with pytest.raises(StudyError, match="event= names a column"):
         survival(WEEKS, time="week")
 
 
@@ -203,3 +203,8 @@ def test_two_people_who_swap_an_event_and_a_censoring_look_alike():
     one, other = (survival(frame, time="time", event="event", min_n=7) for frame in frames)
     assert not one.tidy()["estimate"].equals(other.tidy()["estimate"])
     assert "".join(renderings(one)) == "".join(renderings(other))
+
+
+def test_times_that_differ_by_rounding_are_one():
+    frame = pd.DataFrame({"t": np.repeat([0.1 + 0.2, 0.3, 0.5], 10), "e": np.repeat([1, 1, 0], 10)})
+    assert survival(frame, time="t", event="e").tidy()["time"].tolist() == [0.3, 0.5]

@@ -81,7 +81,7 @@ def test_result_is_drawn_told_and_pooled():
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"since": 3}, DataError, "2 waves before the start"),
+        ({"since": 3}, DataError, "2 waves with answers before the start"),
         ({"since": 99}, StudyError, "no wave"),
         ({"size": None}, DataError, "one row per wave"),
         ({"covariance": "HC3"}, StudyError, "not known"),
@@ -94,14 +94,68 @@ def test_what_cannot_be_estimated_is_refused(options, error, words):
         found(**options)
 
 
-def test_waves_of_few_people_gaps_and_constants_are_refused():
+def test_waves_of_few_people_and_constants_are_refused():
     frame = respondents()
     with pytest.raises(DisclosureError):
         interrupted_series(frame[(frame["month"] != 3) | (frame.index % 20 < 4)], "use", wave="month", since=15)
-    gap = frame.assign(use=frame["use"].where(frame["month"] != 3))
-    with pytest.raises(DataError, match="gaps"):
-        interrupted_series(gap, "use", wave="month", since=15)
     with pytest.raises(DataError, match="same in all waves"):
         interrupted_series(frame.assign(use=1.0), "use", wave="month", since=15)
     with pytest.raises(DataError, match="exactly"):
-        interrupted_series(frame.assign(use=1.0 + frame["month"]), "use", wave="month", since=15)
+        interrupted_series(frame.assign(use=frame["month"] + np.tile([0.5, 1.5], 300)), "use", wave="month", since=15)
+
+
+def test_months_that_are_missing_count_as_time_that_passed():
+    """A course of .15 a month with six months missing is no jump: counted as neighbors 75 % were called an effect."""
+    month, verdicts = np.delete(np.arange(30), range(10, 16)), []
+    for seed in range(30):
+        use = 0.15 * month + 0.3 * np.random.default_rng(seed).normal(size=24)
+        frame = pd.DataFrame({"month": month, "use": use, "people": 50})
+        result = interrupted_series(frame, "use", wave="month", since=16, size="people")
+        verdicts.append(result.glance()["verdict"])
+    assert verdicts.count("effect") <= 6  # 5 % and 3 standard errors of 30
+    found = {finding.name: finding.text for finding in result.findings}
+    assert 'between "9" and "16"' in found["unequal_steps"]
+    assert result.series.tidy()["time"].iloc[[9, 10]].tolist() == [-7, 0]
+
+
+def test_dates_numbers_and_ordered_steps_are_one_time():
+    frame = respondents(waves=24)
+    frame = frame[frame["month"] != 5]
+    expected = interrupted_series(frame, "use", wave="month", since=12).tidy()
+    dates = pd.date_range("2023-01-01", periods=24, freq="MS")
+    steps = pd.Categorical(frame["month"].map("m{}".format), [f"m{k}" for k in range(24)], ordered=True)
+    answered = respondents(waves=24)
+    answered["use"] = answered["use"].where(answered["month"] != 5)
+    for data, since in (
+        (frame.assign(month=dates[frame["month"]]), dates[12]),
+        (frame.assign(month=dates[frame["month"]]), "2024-01-01"),
+        (frame.assign(month=frame["month"] * 3), 36),
+        (frame.assign(month=steps), "m12"),
+        (answered, 12),
+    ):
+        result = interrupted_series(data, "use", wave="month", since=since)
+        pd.testing.assert_frame_equal(result.tidy(), expected, rtol=1e-9)  # the same numbers
+        assert "unequal_steps" in names(result)
+
+
+def test_an_order_given_counts_every_wave_as_one_step_and_says_so():
+    frame = respondents(waves=24)
+    frame = frame[frame["month"] != 5]
+    order = sorted(frame["month"].unique())
+    result = interrupted_series(frame, "use", wave="month", since=12, waves=order)
+    assert "steps_as_declared" in names(result)
+    closed = frame.assign(month=frame["month"].map({m: k for k, m in enumerate(order)}))
+    same = interrupted_series(closed, "use", wave="month", since=11)
+    pd.testing.assert_frame_equal(result.tidy(), same.tidy())
+    assert not {"steps_as_declared", "unequal_steps"} & names(same)
+
+
+def test_newey_west_errors_need_equal_steps():
+    with pytest.raises(StudyError, match='between "4" and "7"'):
+        interrupted_series(SERIES[~SERIES["month"].isin([5, 6])], "logins", **HOW, covariance="newey_west")
+
+
+def test_people_of_unequal_numbers_are_said():
+    frame = SERIES.assign(people=np.where(SERIES["month"] < 14, 6, 600))
+    result = interrupted_series(frame, "logins", **HOW)
+    assert "people_differ" in names(result) and "people_differ" not in names(found())

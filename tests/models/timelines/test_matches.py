@@ -108,3 +108,22 @@ def test_columns_that_do_not_fit_are_refused():
         match_units(UNITS.assign(text="a"), ["text"], **HOW)
     with pytest.raises(EstimationError, match="determine"):
         match_units(UNITS.assign(twice=2 * UNITS["size"]), ["size", "twice"], **HOW)
+
+
+def test_units_are_given_back_as_the_data_have_them():
+    numbered = UNITS.assign(unit=UNITS["unit"].str[1:].astype(int))
+    chosen = [int(name[1:]) for name in PILOTED]
+    result = match_units(numbered, ["size", "base"], **HOW | {"treated": chosen})
+    assert result.treated == tuple(sorted(chosen)) and all(isinstance(each, int) for each in result.comparison)
+    holes = pd.concat([numbered, numbered.head(1).assign(unit=np.nan)], ignore_index=True)  # makes units 1.0, 2.0, ...
+    again = match_units(holes, ["size", "base"], **HOW | {"treated": chosen})
+    assert again.comparison == result.comparison
+
+
+def test_a_group_that_varies_more_is_said():
+    frame = UNITS.assign(use=np.where(UNITS["unit"].isin(PILOTED), 3 + 4 * (np.arange(40) % 2), 5.0))
+    frame["use"] += np.linspace(-0.5, 0.5, 40)
+    result = match_units(frame, ["use"], **HOW)
+    assert result.tidy()["ratio_after"].item() > 2
+    assert "varies more in the pilot" in result.tidy()["reading"].item()
+    assert "variances_differ" in {finding.name for finding in result.findings}
