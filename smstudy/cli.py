@@ -42,7 +42,8 @@ def _parser() -> argparse.ArgumentParser:
     text = "release the last report of a wave, and guard later runs against it"
     release = _command(commands, "release", _release, text)
     release.add_argument("study", help="name or folder of the study")
-    release.add_argument("--wave", default="", help="wave, if another than the one study.yml names")
+    _add_data(release)
+    release.add_argument("--wave", default="", help="wave, if another than that of the last run")
     _command(commands, "list", _list, "list the studies in reach")
     new = _command(commands, "new", _new, "draft a study and its codebook from an export")
     new.add_argument("name", help="name of the new study; it becomes a folder in studies/")
@@ -126,7 +127,7 @@ def _report(options: argparse.Namespace) -> None:
 def _release(options: argparse.Namespace) -> None:
     from smstudy.study.release import release_run
 
-    released = release_run(options.study, wave=options.wave)
+    released = release_run(options.study, data=_pairs(options.data, "--data"), wave=options.wave)
     print(f"released: {released.parent.name}; for another wave add --wave", file=sys.stderr)
     print(released)
 

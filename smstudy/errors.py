@@ -30,6 +30,10 @@ class DataError(SmstudyError):
     exit_code = 12
 
 
+class ColumnError(DataError):
+    """The data have no column, item or score of the name given; nothing goes on without it."""
+
+
 class DisclosureError(SmstudyError):
     """What was asked for would show something about a person or a small group."""
 

@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from smstudy.display import apa, figures, tables
-from smstudy.errors import DataError, EstimationError
+from smstudy.errors import ColumnError, DataError, DisclosureError, EstimationError
 from smstudy.privacy import Privacy
 
 Severity = Literal["info", "warning", "serious"]
@@ -286,8 +286,8 @@ def attempt(analysis: Callable[..., Result], *arguments: object, **options: obje
     Returns
     -------
     Result
-        What the analysis gives, or a `Refusal`. Only refusals of data and estimates are caught, not mistakes such as a
-        name that is not in the codebook.
+        What the analysis gives, or a `Refusal`. What data, estimates or the protection of people do not allow is
+        caught; mistakes are not, such as the name of a column that is not there.
 
     Examples
     --------
@@ -297,7 +297,9 @@ def attempt(analysis: Callable[..., Result], *arguments: object, **options: obje
     """
     try:
         return analysis(*arguments, **options)
-    except (DataError, EstimationError) as error:
+    except ColumnError:
+        raise
+    except (DataError, DisclosureError, EstimationError) as error:
         data = next((each for each in arguments if hasattr(each, "privacy")), None)
         return Refusal(
             title=f"Not computed: {analysis.__name__.replace('_', ' ')}",

@@ -9,7 +9,10 @@ from pydantic import TypeAdapter
 from ruamel.yaml import YAML
 
 from smstudy.cli import _parser
-from smstudy.study.definition import Study
+from smstudy.engine.parameters import declared_parameters
+from smstudy.study.definition import Step, Study, read_study
+from smstudy.study.inputs import resolve_inputs
+from smstudy.study.runner import plan_jobs
 from smstudy.survey.codebook import Codebook, Variable
 from smstudy.survey.rules import OPERATIONS, Rule
 
@@ -100,3 +103,17 @@ def test_every_how_to_page_is_short_and_in_the_index():
     index = LINK.findall((ROOT / "docs" / "README.md").read_text(encoding="utf-8"))
     assert {f"how-to/{page.name}" for page in PAGES} <= set(index)
     assert [page.name for page in PAGES if len(page.read_text(encoding="utf-8").splitlines()) > 60] == []
+
+
+def test_the_page_on_analyses_names_every_parameter_and_its_lines_are_those_of_a_study():
+    page = ROOT / "docs" / "how-to" / "turn-on-an-analysis.md"
+    folder = ROOT / "studies" / "quarterly-pulse"
+    steps = TypeAdapter(tuple[Step, ...]).validate_python(
+        YAML(typ="safe", pure=True).load(blocks(page, "yaml")[0])["notebooks"]
+    )
+    study = read_study(folder).model_copy(update={"notebooks": steps})
+    jobs = plan_jobs(folder, study, resolve_inputs(folder, study), {})
+    shipped = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    assert [job.name for job in jobs] == [notebook.stem for notebook in shipped]
+    for job, notebook in zip(jobs, shipped, strict=True):
+        assert {"study", "min_n", *job.parameters} == {"study", "min_n", *declared_parameters(notebook)}

@@ -10,7 +10,7 @@ import pytest
 
 import smstudy
 from smstudy.display import figures
-from smstudy.errors import CodebookError, DataError, EstimationError
+from smstudy.errors import CodebookError, ColumnError, DataError, DisclosureError, EstimationError, StudyError
 from smstudy.privacy import Privacy
 from smstudy.result import Finding, Pages, Refusal, Result, Rows, attempt, write_record
 
@@ -159,9 +159,35 @@ def test_an_analysis_that_answers_is_given_back_as_it_is():
     assert attempt(lambda result: result, made) is made
 
 
-def test_a_mistake_of_the_caller_is_no_refusal():
-    with pytest.raises(CodebookError):
-        attempt(lambda: (_ for _ in ()).throw(CodebookError("no such scale")))
+@pytest.mark.parametrize("error", [CodebookError, ColumnError, StudyError])
+def test_a_mistake_of_the_caller_is_no_refusal(error):
+    with pytest.raises(error):
+        attempt(lambda: (_ for _ in ()).throw(error("no such scale")))
+
+
+@pytest.mark.parametrize("error", [DataError, DisclosureError, EstimationError])
+def test_what_data_estimates_or_protection_do_not_allow_is_a_refusal(error):
+    made = attempt(lambda: (_ for _ in ()).throw(error("Too few people. Put departments together.")))
+    assert isinstance(made, Refusal) and "Put departments together" in made.to_html()
+
+
+@pytest.mark.parametrize(
+    ("analysis", "options"),
+    [
+        (smstudy.importance, {}),
+        (smstudy.necessity, {}),
+        (smstudy.moderate, {"formula": "adoption ~ leadership * redines"}),
+        (smstudy.nesting, {"group": "unit"}),
+        (smstudy.multilevel, {"group": "unit"}),
+    ],
+)
+def test_a_column_that_is_not_there_is_no_refusal(analysis, options):
+    survey = smstudy.open_study("quarterly-pulse").survey("clean")
+    formula = options.pop("formula", "adoption ~ leadership + redines")
+    with pytest.raises(ColumnError, match='"redines".*Did you mean "readiness"'):
+        attempt(analysis, formula, survey, **options)
+    with pytest.raises(ColumnError, match='"redines"'):
+        attempt(smstudy.mediate, survey, outcome="adoption", driver="leadership", mediators=["redines"])
 
 
 def test_pages_are_a_mapping_shown_in_order(monkeypatch):

@@ -15,7 +15,7 @@ from smstudy.clustering.kmeans import Segmentation, assign
 from smstudy.clustering.sample import numeric_column
 from smstudy.display import apa, figures
 from smstudy.display.prose import join_words
-from smstudy.errors import DataError, did_you_mean
+from smstudy.errors import ColumnError, DataError, did_you_mean
 from smstudy.inference.multiplicity import holm
 from smstudy.privacy import Privacy
 from smstudy.result import Finding, Result
@@ -179,7 +179,7 @@ def _moments(values: pd.Series) -> tuple[float, float, int]:
 def _category(data: Data, name: str) -> pd.Series:
     frame = frame_of(data)
     if name not in frame:
-        raise DataError(f'There is no variable "{name}". {did_you_mean(name, map(str, frame.columns))}')
+        raise ColumnError(f'There is no variable "{name}". {did_you_mean(name, map(str, frame.columns))}')
     column = frame[name].dropna()
     if column.nunique() > MANY_CATEGORIES:
         raise DataError(

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from smstudy.display.prose import join_words, plural
-from smstudy.errors import DataError, did_you_mean
+from smstudy.errors import ColumnError, DataError, did_you_mean
 from smstudy.result import Finding
 from smstudy.survey.dataset import Data, frame_of, labels_of
 
@@ -68,7 +68,7 @@ def numeric_column(data: Data, name: str) -> pd.Series:
     """Look up a numeric variable as floats; DataError without any value if it is something else."""
     frame = frame_of(data)
     if name not in frame:
-        raise DataError(f'There is no variable or score "{name}". {did_you_mean(name, map(str, frame.columns))}')
+        raise ColumnError(f'There is no variable or score "{name}". {did_you_mean(name, map(str, frame.columns))}')
     column = frame[name]
     if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
         raise DataError(f'"{name}" is not numeric. Segments are formed and profiled on items, scores and numbers.')

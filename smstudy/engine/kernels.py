@@ -48,7 +48,7 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXP
 FAMILIES = {
     family.__name__: family
     for family in (
-        errors.StudyError, errors.CodebookError, errors.DataError,
+        errors.StudyError, errors.CodebookError, errors.DataError, errors.ColumnError,
         errors.DisclosureError, errors.RunError, errors.EstimationError,
     )
 }  # fmt: skip

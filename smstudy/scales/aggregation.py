@@ -12,7 +12,7 @@ import pandas as pd
 
 from smstudy.display import apa, figures, rules
 from smstudy.display.prose import join_words, lower_first
-from smstudy.errors import DataError, EstimationError, SmstudyError, did_you_mean
+from smstudy.errors import ColumnError, DataError, EstimationError, SmstudyError, did_you_mean
 from smstudy.inference.psychometrics.consensus import (
     group_variances,
     skewed_variance,
@@ -199,7 +199,7 @@ def _unit(data: Data, by: str | None) -> str:
     if by is not None:
         check_word("by", by, "unit")
         if by not in columns:
-            raise DataError(f'There is no variable "{by}" to group by. {did_you_mean(by, columns)}')
+            raise ColumnError(f'There is no variable "{by}" to group by. {did_you_mean(by, columns)}')
         return by
     units = [variable.name for variable in data.codebook.of_kind("unit")] if isinstance(data, Survey) else []
     if isinstance(data, Survey) and not units:

@@ -12,7 +12,7 @@ from scipy import stats
 
 from smstudy.display import apa, tables
 from smstudy.display.prose import join_words
-from smstudy.errors import DataError, did_you_mean
+from smstudy.errors import ColumnError, DataError, did_you_mean
 from smstudy.inference.multiplicity import holm
 from smstudy.inference.psychometrics.consistency import correlation_interval
 from smstudy.result import Finding, Poolable, Result
@@ -230,7 +230,7 @@ def _chosen(data: Data, variables: Sequence[str]) -> pd.DataFrame:
         raise DataError("A variable is named twice. Keep one of them.")
     for name in names:
         if name not in answers:
-            raise DataError(f'There is no variable or score "{name}". {did_you_mean(name, map(str, answers))}')
+            raise ColumnError(f'There is no variable or score "{name}". {did_you_mean(name, map(str, answers))}')
         if not pd.api.types.is_numeric_dtype(answers[name]):
             raise DataError(f'"{name}" holds no numbers. Only items, numbers and scores can be described by a mean.')
         if np.isinf(answers[name].astype(float)).any():

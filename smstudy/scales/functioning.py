@@ -15,7 +15,7 @@ from scipy import stats
 from smstudy.display import apa, figures
 from smstudy.display.prose import join_words
 from smstudy.display.rules import FUNCTIONING
-from smstudy.errors import DataError, EstimationError, did_you_mean
+from smstudy.errors import ColumnError, DataError, EstimationError, did_you_mean
 from smstudy.inference.multiplicity import benjamini_hochberg, holm
 from smstudy.inference.psychometrics.consistency import pairwise_covariances
 from smstudy.inference.psychometrics.graded import graded_model, rest_attitudes
@@ -174,7 +174,7 @@ def _compared(
     """The items, and the group of each respondent with any answer; "" where it is not used."""
     frame = frame_of(data)
     if by not in frame:
-        raise DataError(f'There is no variable "{by}". {did_you_mean(by, map(str, frame.columns))}')
+        raise ColumnError(f'There is no variable "{by}". {did_you_mean(by, map(str, frame.columns))}')
     items = data if isinstance(data, Survey) else _frame_items(frame, scale)
     battery = battery_of(items, scale if isinstance(data, Survey) else None, conf_level, "pairwise")
     if battery.k <= LEAST_ANCHORS:
@@ -198,7 +198,7 @@ def _frame_items(frame: pd.DataFrame, scale: str | Sequence[str]) -> pd.DataFram
     names = [scale] if isinstance(scale, str) else list(scale)
     lacking = [name for name in names if name not in frame]
     if lacking:
-        raise DataError(f'There is no item "{lacking[0]}". {did_you_mean(lacking[0], map(str, frame.columns))}')
+        raise ColumnError(f'There is no item "{lacking[0]}". {did_you_mean(lacking[0], map(str, frame.columns))}')
     return frame[names]
 
 

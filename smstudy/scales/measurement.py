@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from smstudy.display.prose import join_words
-from smstudy.errors import DataError, EstimationError, did_you_mean
+from smstudy.errors import ColumnError, DataError, EstimationError, did_you_mean
 from smstudy.privacy import Privacy
 from smstudy.result import Finding
 from smstudy.scales.batteries import few_rows, refuse_missing_codes, refuse_text, repeated_items, thin_answers
@@ -233,7 +233,7 @@ def _from_frame(frame: pd.DataFrame, factors: Mapping[str, tuple[str, ...]]) -> 
         raise DataError("Two items have the same name. Give every item its own.")
     for name in _each(factors):
         if name not in columns:
-            raise DataError(f'There is no item "{name}". {did_you_mean(name, columns)}')
+            raise ColumnError(f'There is no item "{name}". {did_you_mean(name, columns)}')
     taken = frame[[columns[name] for name in _each(factors)]].set_axis(_each(factors), axis=1)
     refuse_text(taken, "The items")
     numbers = taken.astype(float)

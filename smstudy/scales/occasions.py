@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from smstudy.display.prose import join_words
-from smstudy.errors import DataError, did_you_mean
+from smstudy.errors import ColumnError, DataError, did_you_mean
 from smstudy.inference.factor_models.structures import measurement_model
 from smstudy.result import Finding
 from smstudy.scales.measurement import Measured
@@ -126,7 +126,7 @@ def by_waves(
 def _groups(data: Data, models: Sequence[Measured], by: str) -> pd.Series:
     columns = frame_of(data).columns
     if by not in columns:
-        raise DataError(f'There is no variable "{by}" to group by. {did_you_mean(by, map(str, columns))}')
+        raise ColumnError(f'There is no variable "{by}" to group by. {did_you_mean(by, map(str, columns))}')
     if any(by in each.names for each in models):
         raise DataError(f'"{by}" is one of the items, so it cannot group the respondents. Name another variable.')
     if not isinstance(data, Survey):

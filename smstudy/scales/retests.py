@@ -12,7 +12,7 @@ from scipy import stats
 
 from smstudy.display import figures, rules
 from smstudy.display.prose import join_words
-from smstudy.errors import DataError, EstimationError, did_you_mean
+from smstudy.errors import ColumnError, DataError, EstimationError, did_you_mean
 from smstudy.inference.psychometrics.intraclass import Repeated, repeated_correlation
 from smstudy.privacy import Privacy
 from smstudy.result import Finding, Result
@@ -133,7 +133,7 @@ def _names(data: Data, previous: Data, scales: Sequence[str] | None, person: str
     for wave in (data, previous):
         if person not in frame_of(wave):
             hint = did_you_mean(person, map(str, frame_of(wave).columns))
-            raise DataError(f'There is no variable "{person}" to link people by in both waves. {hint}')
+            raise ColumnError(f'There is no variable "{person}" to link people by in both waves. {hint}')
     if isinstance(data, Survey):
         return [scale.name for scale in scales_of(data, scales)]
     both = (

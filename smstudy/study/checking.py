@@ -18,6 +18,7 @@ from smstudy.errors import CodebookError, DataError, SmstudyError, StudyError, d
 from smstudy.inference.regression.formula import parse_formula
 from smstudy.privacy import FLOOR_SCORES
 from smstudy.study.definition import Study, find_notebook, find_study, read_study, still_drafted
+from smstudy.study.foresight import pilot_notes
 from smstudy.study.inputs import Inputs, resolve_inputs
 from smstudy.study.naming import FORMULA, MADE_BY_CLEANING, columns_of
 from smstudy.study.report import SUMMARY
@@ -26,7 +27,7 @@ from smstudy.study.session import StudyRun
 from smstudy.survey.cleaning import clean
 from smstudy.survey.codebook import NAME, Codebook, Scale, Variable, read_codebook
 from smstudy.survey.dataset import Survey
-from smstudy.survey.decoding import UNKNOWN, decode, doubled_headers
+from smstudy.survey.decoding import UNKNOWN, another_file, decode, doubled_headers, is_another_file
 from smstudy.survey.defects import READ
 from smstudy.survey.drafts.guesses import TO_CONFIRM
 from smstudy.survey.exports import Export, read_export
@@ -71,9 +72,10 @@ def check_study(
     if study and codebook and inputs and found.attempt(lambda: study.policy):
         run = StudyRun(folder=folder, study=study, inputs=inputs, privacy=study.policy)
         changed = _check_data(found, run)
+    ahead = found.attempt(lambda: pilot_notes(run)) if not found.problems else []
     if found.problems:
         raise found.error()
-    return _overview(run, changed, entry_lines(path, "variables"))
+    return _overview(run, changed, entry_lines(path, "variables"), ahead)
 
 
 @dataclass
@@ -272,6 +274,9 @@ def _column_problems(
 
     Columns that hold the same unknown codes are one problem.
     """
+    if is_another_file(export, codebook):
+        yield CodebookError(another_file(export, codebook))
+        return
     rows = {row.term: row for row in changed[changed["status"].isin(STOPS)].itertuples()}
     doubled, together = doubled_headers(export), _with_same_codes(codebook, rows)
     for variable in codebook.variables:
@@ -417,7 +422,7 @@ def _flagged(run: StudyRun) -> Survey:
 # ---- what to say when it can run -----------------------------------------------------------------------------------
 
 
-def _overview(run: StudyRun, changed: pd.DataFrame, lines: Mapping[str, int]) -> str:
+def _overview(run: StudyRun, changed: pd.DataFrame, lines: Mapping[str, int], ahead: Sequence[str]) -> str:
     survey, previous, response = run.survey("clean"), run.previous_survey(), run.response()
     told = [
         f"{run.study.title}: {plural(len(run.study.notebooks), 'notebook')}",
@@ -426,8 +431,9 @@ def _overview(run: StudyRun, changed: pd.DataFrame, lines: Mapping[str, int]) ->
     ]
     if previous is not None:
         told += [f"Previous wave {run.inputs.previous_wave}:", *_indented(previous.log)]
-    notes = dict.fromkeys(finding.text for finding in (*survey.findings, *response.findings))
-    notes |= dict.fromkeys([*_undecided(run.study), *_doubtful_scales(run)])
+    findings = (*run.order_of_waves(), *survey.findings, *response.findings)
+    notes = dict.fromkeys([*run.inputs.doubts, *(finding.text for finding in findings)])
+    notes |= dict.fromkeys([*ahead, *_undecided(run.study), *_doubtful_scales(run)])
     questions = [
         f"codebook.yml line {lines.get(variable.name, 1)}, {variable.name}: {variable.confirm}"
         for variable in run.codebook.variables

@@ -7,14 +7,15 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from smstudy.display.prose import join_words
 from smstudy.engine.fingerprint import digest_json
 from smstudy.engine.manifest import MANIFEST, read_manifest, write_manifest
 from smstudy.engine.schedule import only_run
-from smstudy.errors import RunError, StudyError
+from smstudy.errors import DataError, RunError, StudyError
 from smstudy.result import Finding
 from smstudy.study.definition import Study, find_study, read_study, runs_folder, still_drafted
 from smstudy.study.guarding import UNRECOGNIZED, guard, released
-from smstudy.study.inputs import Inputs, resolve_inputs
+from smstudy.study.inputs import Inputs, recall_given, resolve_inputs
 from smstudy.study.ledger import Ledger, read_ledger, write_ledger
 from smstudy.study.runner import cases, identity_of, verified_run
 from smstudy.study.session import StudyRun
@@ -24,15 +25,17 @@ LEAVES = ("report.html", "figures", "tables", "results", MANIFEST)
 STAYED = "The notebooks with their outputs stay in the run; what left is listed under outputs."
 
 
-def release_run(name: str, *, wave: str = "") -> Path:
+def release_run(name: str, *, data: Mapping[str, str] | None = None, wave: str = "") -> Path:
     """Release the last run of a study: copy what may leave, and remember who stood behind each number.
 
     Parameters
     ----------
     name : str
         Name or folder of the study.
+    data : mapping, optional
+        Files the run was given, by role, where they are no longer in their place.
     wave : str, optional
-        Wave, if another than in `study.yml`.
+        Wave, if another than that of the last run.
 
     Returns
     -------
@@ -44,6 +47,8 @@ def release_run(name: str, *, wave: str = "") -> Path:
     ------
     StudyError
         If `study.yml` still says what its draft said.
+    DataError
+        If a file the run was given is not there.
     RunError
         If there is no complete run, or data, codebook or study were changed since.
     DisclosureError
@@ -52,18 +57,43 @@ def release_run(name: str, *, wave: str = "") -> Path:
     folder = find_study(name)
     study = read_study(folder)
     _refuse_drafted(folder, study)
-    run = verified_run(folder, study, wave)
+    runs = runs_folder(folder)
+    last = next(reversed(recall_given(runs).values()), None)
+    run = verified_run(folder, study, wave or (last.wave if last else ""))
     recorded = dict(read_manifest(run)["identity"])
     closed = {tuple(group) for group in recorded.pop("closed", ())}
-    inputs = resolve_inputs(folder, study, wave=recorded["wave"], previous_wave=recorded["previous_wave"])
-    if identity_of(folder, study, inputs) != recorded:
-        raise RunError(
-            f"Data, codebook or study of {folder.name} are not those of the last run. Run it again, with the files "
-            "named in study.yml, then release."
-        )
-    with only_run(runs_folder(folder)):
+    inputs = _inputs_of(run, folder, study, recorded, data or {})
+    _refuse_changed(folder, identity_of(folder, study, inputs), recorded)
+    with only_run(runs):
         findings = _remember(folder, study, inputs, digest_json(recorded), closed)
-    return _copy(run, runs_folder(folder).with_name("released") / run.parent.name / run.name, findings)
+    return _copy(run, runs.with_name("released") / run.parent.name / run.name, findings)
+
+
+def _inputs_of(
+    run: Path, folder: Path, study: Study, recorded: Mapping[str, object], data: Mapping[str, str]
+) -> Inputs:
+    """The files of a run: those given now, those it was given, else those of study.yml."""
+    given = recall_given(run.parents[1]).get(run.parent.name)
+    files = {**(given.data if given is not None and given.run == run.name else {}), **data}
+    wave = recorded["wave"]
+    for role, path in files.items():
+        if role not in data and not Path(path).is_file():
+            raise DataError(
+                f"{path} is not there, and the last run of wave {wave} was given this file. Say where it is now: "
+                f"smstudy release {folder.name} --wave {wave} --data {role}=FILE"
+            )
+    return resolve_inputs(folder, study, data=files, wave=wave, previous_wave=recorded["previous_wave"])
+
+
+def _refuse_changed(folder: Path, now: Mapping[str, object], recorded: Mapping[str, object]) -> None:
+    """Refuse to release a run that was made from something else."""
+    words = {"definition": "study.yml", "codebook": "codebook.yml"}
+    changed = [words.get(name, name) for name in {**recorded, **now} if now.get(name) != recorded.get(name)]
+    if changed:
+        raise RunError(
+            f"{folder.name} is no longer as it was in its last run; changed since: {join_words(changed)}. Run it again "
+            "with the same files, then release."
+        )
 
 
 def _refuse_drafted(folder: Path, study: Study) -> None:

@@ -55,6 +55,8 @@ FOR_ANALYSTS = (
     "DefectReport", "PooledResult", "QualityCard", "MissingPatterns", "NonResponse", "Weights", "Multilevel",
     "NestingAdvice",
 )  # fmt: skip
+# Kinds of result whose warnings and method are for analysts too, because the page shows another model instead.
+SECOND_MODELS = ("Multilevel", "NestingAdvice", "PooledResult")
 # Kinds of result whose picture is for analysts; the page has the table in words.
 TABLE_ONLY = ("Agreement", "Invariance")
 # Kinds of result that are folded on the page, because there is one for every scale.
@@ -157,7 +159,7 @@ def render_report(run: Path, study: Study, inputs: Inputs) -> str:
         methods=[
             (block.record["title"], block.record["note"])
             for block in everything
-            if block.record["note"] and block.record["kind"] not in ABOUT_PROTECTION
+            if block.record["note"] and block.record["kind"] not in (*ABOUT_PROTECTION, *SECOND_MODELS)
         ],
         manifest=read_manifest(run),
     )
@@ -244,7 +246,8 @@ def _rows(blocks: Sequence[Block], kind: str) -> list[Mapping[str, object]]:
 
 def _findings(blocks: Sequence[Block]) -> list[dict[str, str]]:
     """Every finding once, serious ones first."""
-    unique = {finding["text"]: finding for block in blocks for finding in block.record["findings"]}
+    told = [block.record for block in blocks if block.record["kind"] not in SECOND_MODELS]
+    unique = {finding["text"]: finding for record in told for finding in record["findings"]}
     order = ("serious", "warning", "info")
     return sorted(unique.values(), key=lambda finding: order.index(finding["severity"]))
 

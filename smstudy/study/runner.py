@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +15,7 @@ from smstudy.engine.schedule import Finished, Job, latest_run, run_jobs
 from smstudy.errors import CodebookError, DataError, DisclosureError, RunError, StudyError, did_you_mean
 from smstudy.privacy import Privacy
 from smstudy.study.definition import Step, Study, find_notebook, find_study, read_study, runs_folder
-from smstudy.study.inputs import Inputs, resolve_inputs
+from smstudy.study.inputs import Given, Inputs, remember_given, resolve_inputs
 from smstudy.study.ledger import read_ledger
 from smstudy.study.naming import check_names
 from smstudy.survey.codebook import read_codebook
@@ -57,20 +58,26 @@ def run_study(
     folder = find_study(name)
     study = read_study(folder)
     inputs = resolve_inputs(folder, study, data=data, wave=wave, previous_wave=previous_wave)
+    for doubt in inputs.doubts:
+        print(f"To know: {doubt}", file=sys.stderr)
     identity = identity_of(folder, study, inputs)
     closed, unrecognized = _guarded(folder, study, inputs, identity)
     jobs = plan_jobs(folder, study, inputs, parameters or {}, closed=closed, unrecognized=unrecognized)
+    runs, case = runs_folder(folder), case_name(study, inputs.wave)
     try:
-        return run_jobs(
+        finished = run_jobs(
             jobs,
-            runs=runs_folder(folder),
-            case=case_name(study, inputs.wave),
+            runs=runs,
+            case=case,
             identity=identity | ({"closed": [list(group) for group in closed]} if closed else {}),
             finish=_finish(folder, inputs),
             workers=workers,
         )
     except (CodebookError, DataError) as problem:
         raise type(problem)(f"{problem} {_where_to_look(name, data, wave, previous_wave)}") from None
+    files = {role: str(getattr(inputs, role)) for role in data or {}}
+    remember_given(runs, case, Given(finished.key, inputs.wave, files))
+    return finished
 
 
 def _where_to_look(name: str, data: Mapping[str, str] | None, wave: str, previous_wave: str | None) -> str:
@@ -136,7 +143,8 @@ def plan_jobs(
     codebook = read_codebook(folder / "codebook.yml")
     for name, notebook in notebooks.items():
         used = {key: parameter.default for key, parameter in declared[name].items()} | parameters[name]
-        check_names(used, codebook, where=f"notebook {name}", makes_columns=notebook.parent == folder)
+        own = notebook.parent == folder
+        check_names(used, codebook, where=f"notebook {name}", unit=study.unit, makes_columns=own)
     digests = inputs.digests() | {name: digest_file(folder / f"{name}.yml") for name in ("study", "codebook")}
     context = {
         "study": folder.name,

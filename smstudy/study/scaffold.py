@@ -37,7 +37,10 @@ NO = re.compile(r"(no|non|nein|nee|i do not|i disagree|disagree|decline|ich stim
 TOLD_TO = re.compile(
     r"\b(please|to show|bitte|merci de)\b.*\b(select|choose|tick|mark|click|pick|wählen|cochez)", re.IGNORECASE
 )
-PERSON = re.compile(r"\b(panel|personal code|code word|token|participant|pseudonym)", re.IGNORECASE)
+PERSON = re.compile(
+    r"(?<![a-z])(panel|personal code|code word|token|participant|pseudonym|employee|staff|personnel|subject|person id)",
+    re.IGNORECASE,
+)
 LANGUAGE_COLUMNS = {"userlanguage", "startlanguage", "language"}
 FEWEST_ITEMS = 2
 NO_CHOICE = ("text", "id", "date")
@@ -174,7 +177,7 @@ def _render(
         "language": language_of(drafts),
         "common": common,
         "questions": sum(bool(draft.confirm) for draft in drafts),
-        "person": next((d.name for d in drafts if d.kind == "id" and PERSON.search(f"{d.column} {d.title}")), ""),
+        "person": _same_in_every_wave(drafts),
         "scales": scales,
         "scale_of": {d.name: key for key, categories in scales.items() for d in drafts if d.categories == categories},
         "reversed": {name for name, match in found.items() if match.item.reverse},
@@ -189,6 +192,14 @@ def _render(
         file: environment.get_template(f"{file}.j2").render(values)
         for file in ("codebook.yml", "study.yml", "README.md")
     }
+
+
+def _same_in_every_wave(drafts: Sequence[Draft]) -> str:
+    """The identifier that perhaps stays with a person: one named so, else one the platform did not make."""
+    ids = [draft for draft in drafts if draft.kind == "id"]
+    named = [draft.name for draft in ids if PERSON.search(f"{draft.column} {draft.title}")]
+    others = [draft.name for draft in ids if not of_platform(draft.column)]
+    return next(iter([*named, *others]), "")
 
 
 def language_of(drafts: Sequence[Draft]) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from typing import TypeVar
 import pandas as pd
 
 from smstudy.display import figures, tables
+from smstudy.display.prose import join_words
 from smstudy.errors import StudyError, did_you_mean
 from smstudy.privacy import Privacy
 from smstudy.result import Finding, Pages, Result, write_record
@@ -39,6 +40,7 @@ from smstudy.survey.rules import Rule
 from smstudy.survey.weights import Weights, poststratify, rake
 
 Kept = TypeVar("Kept", bound=Result | Pages)
+MOST_DATES = 0.9
 HANDED_OVER = "SMSTUDY_RUN"
 UNRECOGNIZED = Finding(
     name="respondents_not_recognized",
@@ -224,7 +226,37 @@ class StudyRun:
     def cleaning(self) -> Cleaning:
         """Apply the study's rules to the raw answers of this wave."""
         few = [finding for finding in self._clean.findings if finding.name == "few_gaps"]
-        return replace(self._cleaning, findings=(*self._cleaning.findings, *few))
+        return replace(self._cleaning, findings=(*self._cleaning.findings, *few, *self.order_of_waves()))
+
+    def order_of_waves(self) -> list[Finding]:
+        """Warn of dates of this wave that lie before those of the previous one: the files may be the wrong way round.
+
+        A column counts if nine in ten of its dates are earlier than nine in ten of the previous wave, so that neither a
+        test run nor dates of birth do.
+        """
+        if self.inputs.previous_responses is None:
+            return []
+        now, before = self._dates(), self.previous()._dates()
+        shared = now.columns.intersection(before.columns)
+        earlier = [name for name in shared if now[name].quantile(MOST_DATES) < before[name].quantile(1 - MOST_DATES)]
+        text = (
+            f"Dates of wave {self.inputs.wave} lie before those of wave {self.inputs.previous_wave} "
+            f"({join_words(earlier)}): the two files may be the wrong way round."
+        )
+        return [Finding(name="waves_out_of_order", text=text, severity="serious")] if earlier else []
+
+    def _dates(self) -> pd.DataFrame:
+        """The columns of kind date that the export has; what cannot be read as a date is missing."""
+        export = self._export
+        variables = tuple(
+            variable.model_copy(update={"unknown_codes": "missing"})
+            for variable in self.codebook.of_kind("date")
+            if variable.column_in(export.cells.columns)
+        )
+        if not variables:
+            return pd.DataFrame()
+        book = Codebook(title=self.codebook.title, missing=self.codebook.missing, variables=variables)
+        return decode(export, book, privacy=self.privacy).answers
 
     def keep(self, name: str, result: Kept) -> Kept:
         """Store a result, or each of several, for the report and the next wave, and show it."""

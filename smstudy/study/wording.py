@@ -59,8 +59,12 @@ COLUMNS = {
         "performance": "Level now (0 to 100)", "quadrant": "On the map", "reading": "In words",
     },
     "Pilot": {
-        "term": "Outcome", "estimate": "Effect in points", "conf_low": "95% interval", "reading": "In words",
-        "verdict": "Verdict",
+        "term": "Outcome", "estimate": "Change beyond the others, in points", "conf_low": "95% interval",
+        "reading": "In words", "verdict": "Verdict",
+    },
+    "DepartmentPower": {
+        "group": "Department", "n_frame": "People", "n": "Answered", "power": "Chance to see it",
+        "found": "Smallest change seen reliably", "reading": "In words",
     },
     "GroupChoice": {"k": "Groups tried", "stability": "Stability (1: always the same)", "verdict": "Verdict"},
     "Segmentation": {"segment": "Kind", "n": "People", "share": "Share", "conf_low": "95% interval"},
@@ -344,7 +348,7 @@ def _about_changes(rows: Rows) -> str:
     shown = sum(row.get("p_adjusted") is not None for row in rows)
     tell = "“Cannot tell” is not “no change”: the data allow both."
     if shown < 2:
-        return tell
+        return f"The verdict is for this row alone; tables of several scores are corrected for all of them. {tell}"
     return (
         f"The verdict is corrected for the {shown} comparisons of this table, the interval of a row is not: it can "
         f"leave out zero where the verdict is “cannot tell”. {tell}"
@@ -376,6 +380,59 @@ def _about_grade(rows: Rows) -> str:
     return f"A is good, E is poor. Overall: {rows[-1]['reason'].removeprefix(f'{CANNOT_TELL}: ')}."
 
 
+def _about_importance(rows: Rows) -> str:
+    return (
+        "Drivers overlap, so each gets its share averaged over all orders. Where the words name no other driver, the "
+        "order of the two may be chance. A large share does not say that raising the driver would raise the outcome."
+    )
+
+
+def _about_moderation(rows: Rows) -> str:
+    return (
+        "The last row is the test: does the slope differ between people low and high in the other score? If it says "
+        "“cannot tell” or “direction uncertain”, the rows above may differ by chance alone, however unlike they look."
+    )
+
+
+def _about_mediation(rows: Rows) -> str:
+    return (
+        "A way whose interval leaves out zero is in line with the data; other orders of the scores can be as well, "
+        "and something nobody asked about may stand behind both. Nothing here shows what a change would bring about."
+    )
+
+
+def _about_necessity(rows: Rows) -> str:
+    return (
+        "Necessary: hardly anybody has much of the outcome with little of the driver, and neither chance, correlation "
+        "nor an outcome that merely spreads more leaves so many such people out. Correlated, necessity not shown: one "
+        "of these may explain it. Too few data: cannot tell. A necessary driver does not by itself bring the outcome "
+        "about."
+    )
+
+
+def _about_priorities(rows: Rows) -> str:
+    return (
+        "Must-have: necessary, see the table of necessary conditions. Nice-to-have: goes with the outcome on average, "
+        "but is not shown to be indispensable; that does not make it unimportant. The place on the map compares a "
+        "driver with the mean of all: it says where to look first, not what would help."
+    )
+
+
+def _about_pilots(rows: Rows) -> str:
+    return (
+        "The number compares the change where the pilot ran with the change elsewhere over the same time. It is an "
+        "effect of the pilot only if both would have changed alike without it; a single wave before the start cannot "
+        "show whether they did. “No effect shown” or “cannot tell” is no reason to stop a pilot, nor to extend one."
+    )
+
+
+def _about_reach(rows: Rows) -> str:
+    return (
+        "Chance to see it: of departments in which the change is real, so many would show it next time if as many "
+        "answer. Below 80 %, no change seen means “cannot tell”. More answers help small departments most."
+    )
+
+
 # What a reader must know where the words of a table are.
 BELOW: dict[str, Callable[[Rows], str]] = {
     "ReliabilityTable": _about_scales,
@@ -387,5 +444,12 @@ BELOW: dict[str, Callable[[Rows], str]] = {
     "GroupChoice": _about_choice,
     "Profile": _about_profile,
     "Sensitivity": _about_sensitivity,
+    "Importance": _about_importance,
+    "Moderation": _about_moderation,
+    "Mediation": _about_mediation,
+    "Necessity": _about_necessity,
+    "Priorities": _about_priorities,
+    "Pilot": _about_pilots,
+    "DepartmentPower": _about_reach,
     "QualityGrade": _about_grade,
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from smstudy.errors import DataError, did_you_mean
+from smstudy.errors import ColumnError, DataError, did_you_mean
 from smstudy.privacy import Privacy
 from smstudy.result import Finding
 from smstudy.survey.codebook import Codebook
@@ -54,7 +54,7 @@ class Survey:
     def column(self, name: str) -> pd.Series:
         """Look a column up; DataError with the nearest name if there is none."""
         if name not in self.answers:
-            raise DataError(f'There is no variable or score "{name}". {did_you_mean(name, self.answers.columns)}')
+            raise ColumnError(f'There is no variable or score "{name}". {did_you_mean(name, self.answers.columns)}')
         return self.answers[name]
 
 

@@ -128,10 +128,29 @@ def doubled_headers(export: Export) -> set[str]:
     return {*export.duplicates, *(re.sub(r" \(\d+\)\Z", "", name) for name in export.duplicates)}
 
 
+def is_another_file(export: Export, codebook: Codebook) -> bool:
+    """Whether no column of the codebook is in a file, and not even half of them have a similar name there."""
+    names = export.cells.columns
+    if any(variable.column_in(names) for variable in codebook.variables):
+        return False
+    near = [did_you_mean(variable.column, names).startswith("Did you mean") for variable in codebook.variables]
+    return len(near) > 1 and 2 * sum(near) < len(near)
+
+
+def another_file(export: Export, codebook: Codebook) -> str:
+    """What to say of such a file."""
+    return (
+        f"{export.source}: none of the {len(codebook.variables)} columns of the codebook is in this file. Is it the "
+        'right file? If it is, map its columns in codebook.yml with "column:".'
+    )
+
+
 def _headers(export: Export, codebook: Codebook) -> dict[str, str]:
     """The column of each variable; CodebookError if there is none or more than one."""
     headers = {v.name: v.column_in(export.cells.columns) for v in codebook.variables}
     absent = [v for v in codebook.variables if headers[v.name] is None]
+    if is_another_file(export, codebook):
+        raise CodebookError(another_file(export, codebook))
     if absent:
         hints = "; ".join(f'"{v.column}" ({did_you_mean(v.column, export.cells.columns)})' for v in absent[:5])
         more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""

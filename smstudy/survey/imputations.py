@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from smstudy.display import figures, patterns
 from smstudy.display.prose import join_words, plural
-from smstudy.errors import DataError, StudyError, did_you_mean
+from smstudy.errors import ColumnError, DataError, StudyError, did_you_mean
 from smstudy.inference.imputation import Chains, chained_equations, chance_reduction, scale_reduction
 from smstudy.result import Finding, Result
 from smstudy.survey.dataset import Data, Survey, frame_of, labels_of, privacy_of
@@ -262,7 +262,7 @@ def _named(data: Data, variables: Sequence[str]) -> list[str]:
     possible = _numeric_names(data)
     for name in names:
         if name not in frame_of(data):
-            raise DataError(f'There is no variable "{name}". {did_you_mean(name, possible)}')
+            raise ColumnError(f'There is no variable "{name}". {did_you_mean(name, possible)}')
         if name not in possible:
             raise DataError(
                 f'"{name}" is neither item nor number, so it cannot be imputed. Categories predict as they are, a '

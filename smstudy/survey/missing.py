@@ -14,7 +14,7 @@ from scipy import stats
 
 from smstudy.display import apa, patterns, rules, tables
 from smstudy.display.prose import join_words, plural
-from smstudy.errors import DataError, StudyError, did_you_mean
+from smstudy.errors import ColumnError, DataError, StudyError, did_you_mean
 from smstudy.inference.incomplete import LittleStatistic, little_statistic
 from smstudy.inference.multiplicity import holm
 from smstudy.privacy import Privacy
@@ -465,7 +465,7 @@ def _numbers(data: Data, variables: Sequence[str] | None) -> pd.DataFrame:
 def _refuse_other(frame: pd.DataFrame, names: Sequence[str]) -> None:
     for name in names:
         if name not in frame:
-            raise DataError(f'There is no variable or score "{name}". {did_you_mean(name, map(str, frame.columns))}')
+            raise ColumnError(f'There is no variable or score "{name}". {did_you_mean(name, map(str, frame.columns))}')
         if not pd.api.types.is_numeric_dtype(frame[name]):
             raise DataError(f'"{name}" holds no numbers. Name items and numbers only.')
 

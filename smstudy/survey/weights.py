@@ -16,7 +16,7 @@ from scipy import stats
 
 from smstudy.display import figures
 from smstudy.display.prose import join_words, lower_first
-from smstudy.errors import DataError, EstimationError, did_you_mean
+from smstudy.errors import ColumnError, DataError, EstimationError, did_you_mean
 from smstudy.inference.calibration import Calibration, kish_design_effect, rake_trimmed, rake_weights
 from smstudy.inference.regression.design import POOLED
 from smstudy.privacy import Privacy
@@ -319,7 +319,7 @@ def weight_column(data: Data, name: str) -> Array:
     """The weights in a variable, shape (n,); DataError if a respondent has none above 0."""
     answers = frame_of(data)
     if name not in answers:
-        raise DataError(f'There is no variable or score "{name}". {did_you_mean(name, map(str, answers.columns))}')
+        raise ColumnError(f'There is no variable or score "{name}". {did_you_mean(name, map(str, answers.columns))}')
     if isinstance(answers[name], pd.DataFrame):
         raise DataError(f'The answers have more than one column "{name}". Keep one.')
     weights = pd.to_numeric(answers[name], errors="coerce").to_numpy(float, na_value=np.nan)

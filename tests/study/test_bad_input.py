@@ -30,6 +30,12 @@ def refused(outcome, code, *says):
     assert "Traceback" not in outcome.err
 
 
+def refused_by(outcome, code, family, *says):
+    """One line that begins with the name of a family."""
+    assert outcome.code == code and len(outcome.lines) == 1, outcome.err
+    assert outcome.lines[0].startswith(f"{family}: ") and all(word in outcome.lines[0] for word in says), outcome.err
+
+
 def silent(small, outcome):
     """No answer of anybody in what was said or stored."""
     assert small.secret not in outcome.out + outcome.err
@@ -329,6 +335,12 @@ def test_a_parameter_that_cannot_be_used_stops_the_run(small, option, code, word
     assert not list((small.folder / "runs").glob("*-wave-1/*/report.html"))
 
 
+WAYS = (
+    "interaction: use ~ support * usefulness, outcome: use, driver: support, mediators: [usefulness], "
+    "controls: [C(unit)]"
+)
+
+
 @pytest.mark.parametrize(
     ("notebook", "parameters", "words"),
     [
@@ -338,6 +350,20 @@ def test_a_parameter_that_cannot_be_used_stops_the_run(small, option, code, word
         ("40-drivers", "formula: use ~ eval(support)", ("Formula", '"eval"')),
         ("40-drivers", "", ("formula", '"adoption"')),
         ("50-segments", "variables: [use, s9]", ('"s9"',)),
+        ("45-mechanisms", WAYS.replace("support *", "suport *"), ("interaction", '"suport"', '"support"')),
+        ("45-mechanisms", WAYS.replace("driver: support", "driver: suport"), ("driver", '"suport"', '"support"')),
+        (
+            "45-mechanisms",
+            WAYS.replace("[usefulness]", "[usefullness]"),
+            ("mediators", '"usefullness"', '"usefulness"'),
+        ),
+        ("45-mechanisms", WAYS.replace("[C(unit)]", "[C(unti)]"), ("controls", '"unti"', '"unit"')),
+        ("45-mechanisms", WAYS.replace("[C(unit)]", "[eval(unit)]"), ("controls", '"eval"')),
+        ("45-mechanisms", WAYS.replace("outcome: use", "outcome: yse"), ("outcome", '"yse"', '"use"')),
+        ("55-necessity", "formula: use ~ support, low: [suport]", ("low", '"suport"', "no driver", '"support"')),
+        ("55-necessity", "formula: use ~ support", ("low", '"concerns"', "no driver")),
+        ("65-pilots", "outcome: use, piloted: [Sale]", ('no department "Sale"', '"Sales"')),
+        ("65-pilots", "outcome: yse, piloted: [Sales]", ("outcome", '"yse"')),
     ],
 )
 def test_names_in_parameters_are_checked_before_a_kernel_starts(small, notebook, parameters, words):
@@ -349,6 +375,39 @@ def test_names_in_parameters_are_checked_before_a_kernel_starts(small, notebook,
     refused(small.check(), 10, notebook, *words)
     refused(small.run(), 10, notebook, *words)
     assert small.published() == []
+
+
+def test_parameters_that_name_what_is_there_are_accepted(small):
+    small.edit(
+        "study.yml",
+        "  - {name: look}\n",
+        f"  - {{name: look}}\n  - {{name: 45-mechanisms, parameters: {{{WAYS}}}}}\n"
+        "  - {name: 55-necessity, parameters: {formula: use ~ support + usefulness, low: [usefulness]}}\n",
+    )
+    assert small.check().code == 0
+
+
+def test_a_column_that_is_not_there_stops_a_notebook_that_goes_on_after_refusals(small):
+    small.notebook(
+        "look",
+        "import smstudy as sm\nsurvey = sm.open_study(study).survey('clean')",
+        "sm.attempt(sm.importance, 'use ~ support + made_here', survey)",
+    )
+    refused_by(small.run(), 12, "ColumnError", "look, code cell 3", '"made_here"')
+
+
+def test_a_file_of_another_questionnaire_is_one_short_line(small):
+    small.write("responses.csv", "name,room,phone\n" + "x,1,2\n" * 20)
+    for outcome in (small.check(), small.run()):
+        refused(outcome, 11, "responses.csv: none of the 13 columns of the codebook is in this file", "right file?")
+        assert outcome.err.count("Allowed") == 0 and len(outcome.lines[0].split(" To see all")[0]) < 400
+
+
+def test_headings_that_are_only_spelled_otherwise_are_still_named(small):
+    small.header[:] = [f"{name}." for name in small.header]
+    small.write("responses.csv", small.text())
+    outcome = small.check()
+    assert outcome.code == 11 and "13 problems" in outcome.err and '"seconds."' in outcome.err
 
 
 def test_a_notebook_of_the_study_may_make_columns_of_its_own(small):

@@ -407,3 +407,74 @@ def test_words_of_a_draft_are_not_released(once):
     assert "Write your own words there" in outcome.err
     once.write("study.yml", before)
     assert once.call("release", str(once.folder)).code == 0
+
+
+# ---- the command of the README: next quarter's export, given on the command line -----------------------------------
+
+
+@pytest.fixture
+def quarter(study, respondents):
+    """A study whose third wave is in no file of study.yml; the export of the quarter lies elsewhere."""
+    sizes = {"Sales": 50, "Service": 40, "Research": 30}
+    study.column("comment", "")
+    for wave, name in enumerate(("responses.csv", "q2.csv", "elsewhere/q3.csv"), start=1):
+        (study.folder / name).parent.mkdir(exist_ok=True)
+        study.rows[:] = respondents(sizes, seed=wave)
+        study.column("comment", "")
+        text = (study.folder / "responses.csv").read_bytes()
+        study.write(name, text)
+    study.rows[:] = respondents(sizes, seed=1)
+    study.column("comment", "")
+    study.edit("study.yml", '  "1": {file: responses.csv}\n', '  "1": {file: responses.csv}\n  "2": {file: q2.csv}\n')
+    return study
+
+
+def told(study):
+    """The options of the quarterly run."""
+    return ("--data", f"responses={study.folder / 'elsewhere' / 'q3.csv'}", "--wave", "3", "--previous-wave", "2")
+
+
+@pytest.mark.parametrize("options", [(), ("--wave", "3")])
+def test_a_run_of_files_given_on_the_command_line_is_released_as_the_readme_says(quarter, options):
+    ran(quarter)  # wave 1 of study.yml
+    outcome = quarter.run(*told(quarter))
+    assert outcome.code == 0, outcome.err
+    run = Path(outcome.out.strip()).parent
+    released = quarter.call("release", str(quarter.folder), *options)
+    assert released.code == 0, released.err
+    target = Path(released.out.strip())
+    assert target.parent.name == "nowhere-ltd-wave-3" and target.name == run.name
+    assert sorted(one["case"] for one in remembered(quarter)) == ["nowhere-ltd-wave-2", "nowhere-ltd-wave-3"]
+    assert "nothing changed" in quarter.run(*told(quarter)).err
+    everything = b"".join(contents(target).values())
+    assert b"elsewhere" not in everything  # the places of files do not leave
+
+
+def test_the_last_run_is_the_one_just_asked_for_also_when_nothing_changed(quarter):
+    ran(quarter)
+    assert quarter.run(*told(quarter)).code == 0
+    ran(quarter)
+    assert left(quarter).parent.name == "nowhere-ltd-wave-1"
+
+
+def test_a_file_of_the_run_that_moved_can_be_named_and_another_one_is_refused(quarter):
+    assert quarter.run(*told(quarter)).code == 0
+    moved = (quarter.folder / "elsewhere" / "q3.csv").rename(quarter.folder / "moved.csv")
+    outcome = release(quarter)
+    assert outcome.code == 12 and len(outcome.lines) == 1
+    assert "q3.csv is not there" in outcome.lines[0] and "--wave 3 --data responses=FILE" in outcome.lines[0]
+    changed = quarter.write("changed.csv", moved.read_bytes() + b"\n")
+    refused = quarter.call("release", str(quarter.folder), "--data", f"responses={changed}")
+    assert refused.code == 14 and "changed since: data" in refused.lines[0]
+    assert not (quarter.folder / "released").exists()
+    found = quarter.call("release", str(quarter.folder), "--data", f"responses={moved}")
+    assert found.code == 0 and "wave-3" in found.out, found.err
+
+
+def test_without_the_memory_of_the_run_release_asks_for_the_file(quarter):
+    assert quarter.run(*told(quarter)).code == 0
+    (quarter.folder / "runs" / "files.json").unlink()
+    outcome = quarter.call("release", str(quarter.folder), "--wave", "3")
+    assert outcome.code == 10 and "--data responses=FILE" in outcome.lines[0]
+    given = quarter.call("release", str(quarter.folder), *told(quarter)[:4])
+    assert given.code == 0, given.err

@@ -75,6 +75,23 @@ def test_a_file_name_cannot_write_into_the_study(desk, call):
     assert "\nseed" not in (desk / "studies" / "named" / "study.yml").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    ("column", "offered"),
+    [
+        ("Employee code", 'perhaps "employee_code"'),
+        ("My own code word", 'perhaps "my_own_code_word"'),
+        ("ResponseId", ""),
+    ],
+)
+def test_an_identifier_that_may_stay_with_a_person_is_offered(column, offered, desk, call):
+    rows = "".join(f"P{i:04d},{1 + i % 5}\n" for i in range(60))
+    (desk / "pulse.csv").write_text(f"{column},I read it every week\n{rows}", encoding="utf-8")
+    assert call("new", "pulse", "--from", "pulse.csv").code == 0
+    text = (desk / "studies" / "pulse" / "study.yml").read_text(encoding="utf-8")
+    [line] = [line for line in text.splitlines() if line.startswith("person:")]
+    assert line.startswith('person: ""') and (offered in line if offered else "#" not in line)
+
+
 @pytest.mark.parametrize("name", ["A study", "../up", "a/b", "", "x" * 99, "-x", "über"])
 def test_a_name_that_is_no_folder_name_is_refused(name, desk, call):
     (desk / "x.csv").write_text("q\n1\n2\n")
