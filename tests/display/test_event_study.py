@@ -13,8 +13,9 @@ STUDY = pd.DataFrame(
      "conf_high": [0.3, np.nan, 0.8]}
 )  # fmt: skip
 SERIES = pd.DataFrame(
-    {"wave": list("abcd"), "mean": [1.0, 2, 4, 5], "fitted": [1.0, 2, 4, 5], "expected": [np.nan, np.nan, 3, 4]}
-)
+    {"wave": list("abce"), "time": [-2, -1, 0, 2], "mean": [1.0, 2, 4, 6], "fitted": [1.0, 2, 4, 6],
+     "expected": [np.nan, np.nan, 3, 5]}
+)  # fmt: skip
 
 
 def test_every_wave_has_a_point():
@@ -27,7 +28,7 @@ def test_every_wave_has_a_point():
 def test_the_course_before_is_drawn_on_after_the_start_only():
     axes = event_study.interrupted(figures.new_axes(5), SERIES, labels={}, title="Series")
     dashed = next(line for line in axes.lines if line.get_linestyle() == "--")
-    assert list(dashed.get_ydata()) == [3, 4]
+    assert list(dashed.get_ydata()) == [3, 5] and list(dashed.get_xdata()) == [0, 2]
     plt.close(axes.figure)
 
 
