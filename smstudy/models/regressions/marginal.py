@@ -17,10 +17,18 @@ from smstudy.inference.multiplicity import CORRECTED, CORRECTIONS, Correction
 from smstudy.inference.regression.counterfactuals import Basis
 from smstudy.inference.regression.effects import Average, average_effect
 from smstudy.inference.threads import one_thread
-from smstudy.models.regressions.likelihood_models import LikelihoodModel, Tests, named_by_category, respondents, told
-from smstudy.models.regressions.rebuilt import UNITS, Model, bases_of, coefficients_of, family_of, kind_of
+from smstudy.models.regressions.likelihood_models import LikelihoodModel, Tests, respondents, told
+from smstudy.models.regressions.rebuilt import (
+    UNITS,
+    Averages,
+    Model,
+    bases_of,
+    coefficients_of,
+    family_of,
+    kind_of,
+    summary_of,
+)
 from smstudy.models.regressions.regression_fits import weighted_spread
-from smstudy.result import Poolable, Result
 from smstudy.survey.dataset import Data, labels_of
 
 Array = NDArray[np.float64]
@@ -37,50 +45,15 @@ NOTE = (
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
-class MarginalEffects(Result):
+class MarginalEffects(Averages):
     """Average marginal effects of a model, one row per driver (or level) and category of the outcome.
 
-    `people` are the rows of the data the model was fitted to; `method` is the note without what only one table has.
+    `people` are the rows of the data the model was fitted to.
     """
 
-    rows: pd.DataFrame = field(repr=False)
-    summary: Mapping[str, int | float | str]
-    method: str
-    matrix: Array = field(repr=False)
     people: pd.Index = field(repr=False)
 
-    picture: ClassVar = staticmethod(
-        partial(figures.estimates, xlabel="Average difference of the prediction, with interval")
-    )
-
-    def tidy(self) -> pd.DataFrame:
-        """One row per driver and category of the outcome."""
-        return self.rows.copy()
-
-    def glance(self) -> dict[str, int | float | str]:
-        """Respondents and how errors are computed."""
-        return dict(self.summary)
-
-    def pooling(self) -> Poolable:
-        """Effects as they are, with the degrees of freedom of the model."""
-        df = self.rows["df"].min()
-        return Poolable(
-            keys=self.rows[[name for name in ("term", "category") if name in self.rows]],
-            estimates=self.rows["estimate"].to_numpy(),
-            covariance=self.matrix,
-            df_complete=float(self.summary["df_residual"] if np.isnan(df) else df),
-            n=int(self.summary["n"]),
-            title=self.title,
-            note=self.method,
-        )
-
-    def layout(self, shown: pd.DataFrame) -> pd.DataFrame:
-        """Leave out degrees of freedom and columns without a value."""
-        return shown[[name for name in shown if name != "df" and shown[name].notna().any()]]
-
-    def drawn(self) -> pd.DataFrame:
-        """The effects that are not hidden, each with the category it is about."""
-        return named_by_category(super().drawn(), self.labels)
+    picture: ClassVar = staticmethod(partial(figures.estimates, xlabel=AXIS))
 
 
 def effects(
@@ -219,12 +192,7 @@ def _result(
         labels=labels | {c.term: _label(c, labels) for c in changes},
         privacy=fit.privacy,
         rows=table,
-        summary={
-            "n": int(summary["n"]),
-            "df_residual": int(summary["n"]) - len(fit.coefficients),
-            "covariance": summary["covariance"],
-            "conf_level": level,
-        },
+        summary=summary_of(fit),
         matrix=np.where(tests.unknown[:, None] | tests.unknown, np.nan, tests.covariance),
         people=respondents(fit.rows, fit.used),
     )

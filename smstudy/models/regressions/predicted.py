@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from typing import ClassVar, NamedTuple
@@ -18,9 +18,9 @@ from smstudy.display.prose import join_words
 from smstudy.errors import DataError, StudyError, did_you_mean
 from smstudy.inference.regression.counterfactuals import Basis
 from smstudy.inference.threads import one_thread
-from smstudy.models.regressions.likelihood_models import LikelihoodModel, named_by_category
-from smstudy.models.regressions.rebuilt import UNITS, Model, bases_of, family_of, kind_of
-from smstudy.result import Finding, Poolable, Result
+from smstudy.models.regressions.likelihood_models import LikelihoodModel
+from smstudy.models.regressions.rebuilt import UNITS, Averages, Model, bases_of, family_of, kind_of, summary_of
+from smstudy.result import Finding
 from smstudy.survey.dataset import Data, labels_of
 
 Array = NDArray[np.float64]
@@ -40,43 +40,10 @@ WITHIN = {
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
-class Predictions(Result):
+class Predictions(Averages):
     """Average predictions of a model, one row per set of values (and category of the outcome)."""
 
-    rows: pd.DataFrame = field(repr=False)
-    summary: Mapping[str, int | float | str]
-    matrix: Array = field(repr=False)
-
     picture: ClassVar = staticmethod(partial(figures.estimates, xlabel="Average prediction, with interval", zero=False))
-
-    def tidy(self) -> pd.DataFrame:
-        """One row per set of values and category of the outcome."""
-        return self.rows.copy()
-
-    def glance(self) -> dict[str, int | float | str]:
-        """Respondents and how errors are computed."""
-        return dict(self.summary)
-
-    def pooling(self) -> Poolable:
-        """Predictions as they are, with the degrees of freedom of the model."""
-        df = self.rows["df"].min()
-        return Poolable(
-            keys=self.rows[[name for name in ("term", "category") if name in self.rows]],
-            estimates=self.rows["estimate"].to_numpy(),
-            covariance=self.matrix,
-            df_complete=float(self.summary["df_residual"] if np.isnan(df) else df),
-            n=int(self.summary["n"]),
-            title=self.title,
-            note=self.note,
-        )
-
-    def layout(self, shown: pd.DataFrame) -> pd.DataFrame:
-        """Leave out degrees of freedom."""
-        return shown.drop(columns="df")
-
-    def drawn(self) -> pd.DataFrame:
-        """The predictions that are not hidden, each with the category it is about."""
-        return named_by_category(super().drawn(), self.labels)
 
 
 def predictions(fit: Model, data: Data, at: Values) -> Predictions:
@@ -191,19 +158,16 @@ def _result(fit: Model, data: Data, bases: Sequence[Basis], places: Sequence[_Pl
     )
     reach = stats.t.isf((1 - level) / 2, df) * table["std_error"].to_numpy()
     table["conf_low"], table["conf_high"] = _interval(kind, estimates, reach)
+    method = NOTE.format(UNITS[kind], summary["covariance"], WITHIN[kind])
     return Predictions(
         title=f"{fit.title}: average predictions",
-        note=NOTE.format(UNITS[kind], summary["covariance"], WITHIN[kind]),
+        method=method,
+        note=method,
         findings=(*fit.findings, *_findings(fit, bases, places)),
         labels=labels | {place.name: _label(place.name, labels) for place in places},
         privacy=fit.privacy,
         rows=table,
-        summary={
-            "n": int(summary["n"]),
-            "df_residual": int(summary["n"]) - len(fit.coefficients),
-            "covariance": summary["covariance"],
-            "conf_level": level,
-        },
+        summary=summary_of(fit),
         matrix=matrix,
     )
 

@@ -1,11 +1,13 @@
-"""A fitted model as its average predictions need it: its designs, built again, and how predictions follow from them."""
+"""Averages of a fitted model over its respondents: the result, and the designs built again that they follow from."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.special import expit, ndtr
 
 from smstudy.errors import DataError, StudyError
@@ -13,11 +15,13 @@ from smstudy.inference.regression.counterfactuals import Basis, basis_of
 from smstudy.inference.regression.design import INTERCEPT, Design, build_design
 from smstudy.inference.regression.effects import Chance, Events, Family, Identity, Unordered
 from smstudy.inference.regression.formula import parse_formula
-from smstudy.models.regressions.likelihood_models import LikelihoodModel
+from smstudy.models.regressions.likelihood_models import LikelihoodModel, named_by_category
 from smstudy.models.regressions.regression import Regression
+from smstudy.result import Poolable, Result
 from smstudy.survey.dataset import Data, frame_of
 from smstudy.survey.disclosure import pool_hidden
 
+Array = NDArray[np.float64]
 Model = Regression | LikelihoodModel
 SAME = 1e-6
 OTHER = "These are not the data the model was fitted to: {}. Give the same survey or table as to the model."
@@ -26,6 +30,68 @@ UNITS = {
     "chance": "as shares: 0.09 are 9 points in 100",
     "events": "in events",
 }
+
+
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+class Averages(Result):
+    """Averages over the respondents of a model, with errors by the delta method.
+
+    Attributes
+    ----------
+    rows : DataFrame
+        The tidy table.
+    summary : mapping
+        What `glance()` gives.
+    method : str
+        The note without what only one table has.
+    matrix : array, shape (rows, rows)
+        Covariance of the estimates.
+    """
+
+    rows: pd.DataFrame = field(repr=False)
+    summary: Mapping[str, int | float | str]
+    method: str
+    matrix: Array = field(repr=False)
+
+    def tidy(self) -> pd.DataFrame:
+        """One row per driver or set of values, and category of the outcome."""
+        return self.rows.copy()
+
+    def glance(self) -> dict[str, int | float | str]:
+        """Respondents and how errors are computed."""
+        return dict(self.summary)
+
+    def pooling(self) -> Poolable:
+        """Averages as they are, with the degrees of freedom of the model."""
+        df = self.rows["df"].min()
+        return Poolable(
+            keys=self.rows[[name for name in ("term", "category") if name in self.rows]],
+            estimates=self.rows["estimate"].to_numpy(),
+            covariance=self.matrix,
+            df_complete=float(self.summary["df_residual"] if np.isnan(df) else df),
+            n=int(self.summary["n"]),
+            title=self.title,
+            note=self.method,
+        )
+
+    def layout(self, shown: pd.DataFrame) -> pd.DataFrame:
+        """Leave out degrees of freedom and columns without a value."""
+        return shown[[name for name in shown if name != "df" and shown[name].notna().any()]]
+
+    def drawn(self) -> pd.DataFrame:
+        """The rows that are not hidden, each with the category it is about."""
+        return named_by_category(super().drawn(), self.labels)
+
+
+def summary_of(fit: Model) -> dict[str, int | float | str]:
+    """What `glance()` of averages gives."""
+    summary = fit.glance()
+    return {
+        "n": int(summary["n"]),
+        "df_residual": int(summary["n"]) - len(fit.coefficients),
+        "covariance": summary["covariance"],
+        "conf_level": float(summary["conf_level"]),
+    }
 
 
 def bases_of(fit: Model, data: Data) -> list[Basis]:
