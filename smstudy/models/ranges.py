@@ -1,16 +1,18 @@
-"""Smallest and largest value a column can have: as given, else as the codebook says."""
+"""Smallest and largest value a column can have, and those that enough respondents have."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smstudy.display.prose import join_words
 from smstudy.errors import DataError, StudyError, did_you_mean
 from smstudy.survey.codebook import Codebook, Variable, answer_range
 from smstudy.survey.dataset import Data, Survey
 
+Array = NDArray[np.float64]
 Ranges = Mapping[str, tuple[float, float]]
 
 
@@ -65,3 +67,22 @@ def checked_range(name: str, limits: object, *, option: str = "") -> tuple[float
         given = option or f'ranges["{name}"]'
         raise StudyError(f"{given} is no range. Give the smallest and the largest possible value: (1, 5).")
     return low, high
+
+
+def range_of_several(values: Array, min_n: int) -> tuple[float, float]:
+    """A low and a high value that at least `min_n` respondents are on either side of, and that is no single one's.
+
+    >>> range_of_several(np.arange(9.0), 3)
+    (3.0, 5.0)
+    """
+    rising, falling = np.sort(values), -np.sort(-values)
+    low, high = (value_of_several(each, float(each[min_n - 1]), min_n - 1, min_n) for each in (rising, falling))
+    return low, high
+
+
+def value_of_several(ordered: Array, found: float, start: int, min_n: int) -> float:
+    """A value that `min_n` have, or the mean of so many in order from `start`."""
+    if (ordered == found).sum() >= min_n:
+        return found
+    start = min(max(start, 0), len(ordered) - min_n)
+    return float(ordered[start : start + min_n].mean())

@@ -320,13 +320,22 @@ def _means_compared(
         estimate = contrast(found, weights[place], conf_level=conf_level)
         both = Moments(*(part[[first, second]] for part in found))
         effect = standardized_difference(both, spread, conf_level)._asdict() if not sample.shares else {}
-        above = probability_above(sample.values[first], sample.values[second])
+        above = _pairs_told(sample, first, second)
         rows.append(
             _named(sample, first, second) | estimate._asdict()
             | {name: effect.get(key, np.nan) for name, key in STANDARDIZED.items()}
             | {"superiority": above}
         )  # fmt: skip
     return pd.DataFrame(rows), weights * (found.variance / found.n) @ weights.T
+
+
+def _pairs_told(sample: Sample, first: int, second: int) -> float:
+    """Share of pairs in which the first is higher; missing or rounded where, with the SD, it tells single answers."""
+    x, y = sample.values[first], sample.values[second]
+    if min(len(x), len(y)) < FEW:
+        return float("nan")
+    above = probability_above(x, y)
+    return round(above, 1) if has_few_values(sample.design.y) else above
 
 
 def _ranks_compared(sample: Sample, pairs: Sequence[tuple[int, int]], conf_level: float, seed: int) -> pd.DataFrame:
@@ -351,7 +360,8 @@ def _reading(row: Mapping[str, float], method: Method, *, shares: bool) -> str:
         return f"{direction}: {POINTS * row['estimate']:+.0f} points"
     size = rules.EFFECT.read(abs(row["g"])) if method == "welch" else rules.DOMINANCE.read(abs(row["estimate"]))
     share = row["superiority"] if row["estimate"] > 0 else 1 - row["superiority"]
-    return f"{direction}, {size}: in {share * PAIRS:.0f} of {PAIRS} pairs of respondents"
+    pairs = "" if np.isnan(share) else f": in {share * PAIRS:.0f} of {PAIRS} pairs of respondents"
+    return f"{direction}, {size}{pairs}"
 
 
 def _result(

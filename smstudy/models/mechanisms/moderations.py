@@ -24,11 +24,11 @@ from smstudy.inference.threads import one_thread
 from smstudy.models.mechanisms.moderator_values import (
     end_words,
     quantile_of_several,
-    range_of_several,
     told_apart,
     usual_values,
     without_numbers,
 )
+from smstudy.models.ranges import range_of_several
 from smstudy.models.regressions.regression import Regression, regress
 from smstudy.result import Finding, Poolable, Result
 from smstudy.survey.dataset import Data, labels_of, privacy_of

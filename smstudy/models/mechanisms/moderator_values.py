@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from smstudy.display import apa
+from smstudy.models.ranges import value_of_several
 
 Array = NDArray[np.float64]
 Places = list[tuple[str, float]]
@@ -96,26 +97,7 @@ def quantile_of_several(values: Array, share: float, min_n: int) -> float:
     """
     ordered = np.sort(values)
     found = float(np.quantile(ordered, share))
-    return _of_several(ordered, found, round(share * (len(ordered) - 1)) - min_n // 2, min_n)
-
-
-def range_of_several(values: Array, min_n: int) -> tuple[float, float]:
-    """A low and a high value that at least `min_n` respondents are on either side of, and that is no single one's.
-
-    >>> range_of_several(np.arange(9.0), 3)
-    (3.0, 5.0)
-    """
-    rising, falling = np.sort(values), -np.sort(-values)
-    low, high = (_of_several(each, float(each[min_n - 1]), min_n - 1, min_n) for each in (rising, falling))
-    return low, high
-
-
-def _of_several(ordered: Array, found: float, start: int, min_n: int) -> float:
-    """A value that `min_n` have, or the mean of so many in order from `start`."""
-    if (ordered == found).sum() >= min_n:
-        return found
-    start = min(max(start, 0), len(ordered) - min_n)
-    return float(ordered[start : start + min_n].mean())
+    return value_of_several(ordered, found, round(share * (len(ordered) - 1)) - min_n // 2, min_n)
 
 
 def without_numbers(words: pd.Series) -> pd.Series:

@@ -13,21 +13,21 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from smstudy.display import apa, figures
-from smstudy.display.prose import join_words
+from smstudy.display import figures
 from smstudy.errors import DataError, StudyError, did_you_mean
 from smstudy.inference.regression.counterfactuals import Basis
 from smstudy.inference.threads import one_thread
+from smstudy.models.ranges import range_of_several
 from smstudy.models.regressions.likelihood_models import LikelihoodModel
 from smstudy.models.regressions.rebuilt import UNITS, Averages, Model, bases_of, family_of, kind_of, summary_of
-from smstudy.result import Finding
 from smstudy.survey.dataset import Data, labels_of
 
 Array = NDArray[np.float64]
 Value = float | str
 Values = Mapping[str, Value | Sequence[Value]]
 MOST = 60
-FAR = 2.5
+DIGITS = 3
+HALF = 0.5 * 10.0**-DIGITS
 NOTE = (
     "Average predictions, {}: the mean of what the model predicts if everybody had these values, all else as it is. "
     "Errors by the delta method from {} ones of the model, given the respondents at hand{}."
@@ -63,14 +63,15 @@ def predictions(fit: Model, data: Data, at: Values) -> Predictions:
     Predictions
         `estimate` in the outcome's own unit in a linear model, as a share for binary and categorical outcomes (one row
         per category), in events for counts; interactions, powers and functions of a variable change with it. Errors by
-        the delta method from the model's own covariance.
+        the delta method from the model's own covariance. Shares are told to three decimals and events to three digits,
+        and only where enough respondents are, because exact sums over a bent curve would tell single answers.
 
     Raises
     ------
     StudyError
         If this is no such model, a variable is not in its formula, a level is not known, or there are too many rows.
     DataError
-        If these are not the data the model was fitted to, or a value is outside what a function of the formula allows.
+        If these are not the data the model was fitted to, or a value is further out than enough respondents are.
 
     References
     ----------
@@ -87,6 +88,7 @@ def predictions(fit: Model, data: Data, at: Values) -> Predictions:
     with one_thread():
         bases = bases_of(fit, data)
         places = _places(bases, at)
+        _refuse_beyond(bases, places, fit.privacy.min_n)
         return _result(fit, data, bases, places)
 
 
@@ -152,35 +154,40 @@ def _result(fit: Model, data: Data, bases: Sequence[Basis], places: Sequence[_Pl
     if outcomes:
         table["category"] = list(outcomes) * len(places)
     matrix, level = slopes @ fit.matrix @ slopes.T, float(summary["conf_level"])
-    df = _degrees(fit, slopes)
-    table = table.assign(
-        estimate=estimates, std_error=np.sqrt(np.diag(matrix)), df=np.where(np.isfinite(df), df, np.nan)
-    )
-    reach = stats.t.isf((1 - level) / 2, df) * table["std_error"].to_numpy()
+    df, exact = _degrees(fit, slopes), np.sqrt(np.diag(matrix))
+    estimates, errors = _told(kind, estimates), _told(kind, exact)
+    table = table.assign(estimate=estimates, std_error=errors, df=np.where(np.isfinite(df), df, np.nan))
+    reach = stats.t.isf((1 - level) / 2, df) * errors
     table["conf_low"], table["conf_high"] = _interval(kind, estimates, reach)
     method = NOTE.format(UNITS[kind], summary["covariance"], WITHIN[kind])
     return Predictions(
         title=f"{fit.title}: average predictions",
         method=method,
         note=method,
-        findings=(*fit.findings, *_findings(fit, bases, places)),
+        findings=fit.findings,
         labels=labels | {place.name: _label(place.name, labels) for place in places},
         privacy=fit.privacy,
         rows=table,
         summary=summary_of(fit),
-        matrix=matrix,
+        matrix=matrix * np.outer(errors / exact, errors / exact),
     )
+
+
+def _told(kind: str, values: Array) -> Array:
+    """Numbers as they are told: a sum over respondents of a bent curve, asked for often and exactly, tells each cell.
+
+    Of shares three decimals, of events three digits; means of a linear model as they are.
+    """
+    if kind == "number":
+        return values
+    return np.round(values, DIGITS) if kind == "chance" else np.array([float(f"{v:.{DIGITS}g}") for v in values])
 
 
 def _averages(fit: Model, bases: Sequence[Basis], places: Sequence[_Place]) -> tuple[Array, Array]:
     """Average predictions, shape (rows,), and their slopes in the parameters, shape (rows, q)."""
     family, parameters = family_of(fit), fit.coefficients["estimate"].to_numpy()
     weights = fit.weights / fit.weights.sum()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        designs = [[basis.placed(numbers=place.numbers, levels=place.levels) for basis in bases] for place in places]
-    for place, parts in zip(places, designs, strict=True):
-        if not all(np.isfinite(part).all() for part in parts):
-            raise DataError(f"There is no prediction at {place.name}: a function in the formula is not defined there.")
+    designs = [[basis.placed(numbers=place.numbers, levels=place.levels) for basis in bases] for place in places]
     found = [family.average(parameters, parts, weights) for parts in designs]
     return np.concatenate([each.values for each in found]), np.vstack([each.slopes for each in found])
 
@@ -197,26 +204,21 @@ def _interval(kind: str, estimates: Array, reach: Array) -> tuple[Array, Array]:
     if kind == "events":
         factor = np.exp(reach / estimates)
         return estimates / factor, estimates * factor
-    odds = estimates / (1 - estimates)
-    factor = np.exp(reach / (estimates * (1 - estimates)))
+    inside = np.clip(estimates, HALF, 1 - HALF)
+    odds, factor = inside / (1 - inside), np.exp(reach / (inside * (1 - inside)))
     return odds / factor / (1 + odds / factor), odds * factor / (1 + odds * factor)
 
 
-def _findings(fit: Model, bases: Sequence[Basis], places: Sequence[_Place]) -> Iterator[Finding]:
+def _refuse_beyond(bases: Sequence[Basis], places: Sequence[_Place], min_n: int) -> None:
+    """Refuse values so far out that the model would speak of few people, or of nobody."""
     numbers = {name: values for basis in bases for name, values in basis.numbers.items()}
-    weights = fit.weights / fit.weights.sum()
-    far = []
     for name in dict.fromkeys(name for place in places for name in place.numbers):
-        mean = weights @ numbers[name]
-        spread = np.sqrt(weights @ (numbers[name] - mean) ** 2)
-        if max(abs(place.numbers[name] - mean) for place in places) > FAR * spread:
-            far.append(name)
-    if far:
-        text = (
-            f"Some values of {join_words([f'“{name}”' for name in far])} are more than {apa.number(FAR, 1)} standard "
-            "deviations from the mean: there the model speaks of few people or of nobody."
-        )
-        yield Finding(name="extrapolated", text=text)
+        low, high = range_of_several(numbers[name], min_n)
+        if not all(low <= place.numbers[name] <= high for place in places):
+            raise DataError(
+                f'A value of "{name}" lies so far out that the model would speak of fewer than {min_n} respondents. '
+                f"Look at values from {low:.4g} to {high:.4g}."
+            )
 
 
 def _label(name: str, labels: Mapping[str, str]) -> str:

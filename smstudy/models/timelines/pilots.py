@@ -664,7 +664,7 @@ def _surely(effect: Effect) -> float:
 
 def _result(asked: _Asked, tests: _Tests, trend: _Trend, study: EventStudy) -> Pilot:
     verdict, reason = _verdict(tests, trend, asked)
-    effect, size = tests.effect, tests.effect.estimate / asked.spread
+    effect, size = tests.effect, round(tests.effect.estimate / asked.spread, 2)  # exactly it would tell the spread
     row = {
         "term": asked.outcome, "estimate": effect.estimate, "std_error": effect.std_error, "conf_low": effect.conf_low,
         "conf_high": effect.conf_high, "df": effect.df, "p_value": effect.p_value, "p_wild": tests.wild.p_value,

@@ -7,10 +7,10 @@ import pandas as pd
 
 from smstudy.models.mechanisms.moderator_values import (
     quantile_of_several,
-    range_of_several,
     usual_values,
     without_numbers,
 )
+from smstudy.models.ranges import range_of_several
 
 
 def test_the_mean_and_one_deviation_around_it():

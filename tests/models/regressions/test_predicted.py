@@ -19,6 +19,8 @@ RIGHT = "leadership * trained + log(tenure) + role"
 ROLES = sorted(PEOPLE["role"].unique())
 AT = {"leadership": [2, 4], "role": ROLES}
 DERIVED = {"rtol": 1e-6, "atol": 1e-8}  # R's slopes are numerical
+TOLD = {"linear": DERIVED, "poisson": {"rtol": 5e-3}}  # events are told to three digits
+SHARES = {"atol": 5.1e-4}  # shares are told to three decimals
 FITS = {
     "linear": lambda: sm.regress(f"agree ~ {RIGHT}", PEOPLE, covariance="HC3"),
     "logit": lambda: sm.regress(f"high ~ {RIGHT}", PEOPLE, family="logit"),
@@ -30,15 +32,16 @@ FITS = {
 @pytest.mark.parametrize("name", FITS)
 def test_agrees_with_the_delta_method_by_hand(name):
     tidy = sm.predictions(FITS[name](), PEOPLE, AT).tidy()
-    np.testing.assert_allclose(tidy["estimate"], REFERENCE[name]["estimate"], **DERIVED)
-    np.testing.assert_allclose(tidy["std_error"], REFERENCE[name]["se"], **DERIVED)
+    near = TOLD.get(name, SHARES)
+    np.testing.assert_allclose(tidy["estimate"], REFERENCE[name]["estimate"], **near)
+    np.testing.assert_allclose(tidy["std_error"], REFERENCE[name]["se"], **near)
 
 
 def test_agrees_with_emmeans():
     fit = sm.regress("high ~ leadership + trained + role", PEOPLE, family="logit")
     tidy = sm.predictions(fit, PEOPLE, {"role": ROLES}).tidy()
-    np.testing.assert_allclose(tidy["estimate"], REFERENCE["emmeans"]["estimate"], **DERIVED)
-    np.testing.assert_allclose(tidy["std_error"], REFERENCE["emmeans"]["se"], **DERIVED)
+    np.testing.assert_allclose(tidy["estimate"], REFERENCE["emmeans"]["estimate"], **SHARES)
+    np.testing.assert_allclose(tidy["std_error"], REFERENCE["emmeans"]["se"], **SHARES)
 
 
 # Laws
@@ -49,12 +52,12 @@ def test_two_predictions_differ_by_the_average_effect(name):
     fit = FITS[name]()
     at = sm.predictions(fit, PEOPLE, {"trained": [0, 1]}).tidy()["estimate"].to_numpy().reshape(2, -1)
     effect = sm.effects(fit, PEOPLE, drivers=["trained"]).tidy()["estimate"]
-    np.testing.assert_allclose(at[1] - at[0], effect, atol=1e-12)  # the same averages
+    np.testing.assert_allclose(at[1] - at[0], effect, atol=0.011)  # each is told to 3 digits
 
 
 def test_shares_of_all_answers_add_up_to_one_and_stay_between_nothing_and_everybody():
-    tidy = sm.predictions(FITS["ordinal"](), PEOPLE, {"leadership": [1, 5]}).tidy()
-    np.testing.assert_allclose(tidy.groupby("term")["estimate"].sum(), 1, rtol=1e-12)  # by definition
+    tidy = sm.predictions(FITS["ordinal"](), PEOPLE, {"leadership": [2, 4]}).tidy()
+    np.testing.assert_allclose(tidy.groupby("term")["estimate"].sum(), 1, atol=2.6e-3)  # five of 3 decimals
     assert (tidy["conf_low"] > 0).all() and (tidy["conf_high"] < 1).all()
     assert ((tidy["conf_low"] < tidy["estimate"]) & (tidy["estimate"] < tidy["conf_high"])).all()
 
@@ -91,14 +94,26 @@ def test_predictions_are_pooled_over_imputations():
     assert pooled["estimate"].is_monotonic_increasing
 
 
-def test_names_are_those_of_the_codebook_and_far_values_are_said():
+def test_names_are_those_of_the_codebook():
     survey = sm.open_study("quarterly-pulse").survey("clean")
     fit = sm.regress("adoption ~ leadership + C(unit)", survey)
-    found = sm.predictions(fit, survey, {"leadership": [3, 9]})
-    assert "leadership" not in found.labels["leadership = 3"] and found.labels["leadership = 3"].endswith(" = 3")
-    assert [each.name for each in found.findings].count("extrapolated") == 1
-    usual = sm.predictions(fit, survey, {"leadership": 3, "unit": ["Sales", "(small groups)"]})
-    assert len(usual.tidy()) == 2 and "extrapolated" not in [each.name for each in usual.findings]
+    found = sm.predictions(fit, survey, {"leadership": 3, "unit": ["Sales", "(small groups)"]})
+    assert "leadership" not in found.labels["leadership = 3; unit = Sales"] and len(found.tidy()) == 2
+
+
+def test_no_cell_of_one_person_follows_from_many_predictions():
+    """Averages over a logit curve at 60 values are a linear system with one unknown per cell."""
+    rng = np.random.default_rng(8)
+    frame = pd.DataFrame({"x": rng.normal(size=160), "item": rng.integers(1, 6, 160).astype(float)})
+    frame["y"] = (rng.random(160) < 1 / (1 + np.exp(-frame["x"] - 0.4 * frame["item"] + 1))) * 1
+    fit = sm.regress("y ~ x + item", frame, family="logit")
+    b, at = fit.tidy()["estimate"].to_numpy(), np.linspace(-1, 1, 60)
+    curve = 1 / (1 + np.exp(-(b[0] + b[1] * at[:, None] + b[2] * np.arange(1, 6))))
+    cells = frame["item"].value_counts().sort_index().to_numpy()
+    exact = np.linalg.lstsq(curve, curve @ cells / 160, rcond=None)[0] * 160
+    told = sm.predictions(fit, frame, {"x": at.tolist()}).tidy()["estimate"].to_numpy()
+    found = np.linalg.lstsq(curve, told, rcond=None)[0] * 160
+    assert np.abs(exact - cells).max() < 0.5 < np.abs(found - cells).max()  # the attack works on exact numbers only
 
 
 @pytest.mark.parametrize(("at", "error", "words"), [
@@ -109,7 +124,8 @@ def test_names_are_those_of_the_codebook_and_far_values_are_said():
     ({"leadership": ["high"]}, StudyError, "is a number in this model"),
     ({"leadership": []}, StudyError, "asks for 0 combinations"),
     ({"leadership": list(range(61))}, StudyError, "Ask for 1 to 60"),
-    ({"tenure": [-1]}, DataError, "no prediction at tenure = -1"),
+    ({"tenure": [-1]}, DataError, "fewer than 5 respondents. Look at values from"),
+    ({"leadership": [3, 9]}, DataError, '"leadership" lies so far out'),
 ])  # fmt: skip
 def test_what_cannot_be_predicted_is_said(at, error, words):
     with pytest.raises(error, match=words):
