@@ -29,6 +29,7 @@ from smstudy.models.regressions.rebuilt import (
     summary_of,
 )
 from smstudy.models.regressions.regression_fits import weighted_spread
+from smstudy.result import Result
 from smstudy.survey.dataset import Data, labels_of
 
 Array = NDArray[np.float64]
@@ -45,7 +46,7 @@ NOTE = (
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
-class MarginalEffects(Averages):
+class MarginalEffects(Averages, Result):
     """Average marginal effects of a model, one row per driver (or level) and category of the outcome.
 
     `people` are the rows of the data the model was fitted to.

@@ -20,6 +20,7 @@ from smstudy.inference.threads import one_thread
 from smstudy.models.ranges import range_of_several
 from smstudy.models.regressions.likelihood_models import LikelihoodModel
 from smstudy.models.regressions.rebuilt import UNITS, Averages, Model, bases_of, family_of, kind_of, summary_of
+from smstudy.result import Result
 from smstudy.survey.dataset import Data, labels_of
 
 Array = NDArray[np.float64]
@@ -40,7 +41,7 @@ WITHIN = {
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
-class Predictions(Averages):
+class Predictions(Averages, Result):
     """Average predictions of a model, one row per set of values (and category of the outcome)."""
 
     picture: ClassVar = staticmethod(partial(figures.estimates, xlabel="Average prediction, with interval", zero=False))

@@ -17,7 +17,7 @@ from smstudy.inference.regression.effects import Chance, Events, Family, Identit
 from smstudy.inference.regression.formula import parse_formula
 from smstudy.models.regressions.likelihood_models import LikelihoodModel, named_by_category
 from smstudy.models.regressions.regression import Regression
-from smstudy.result import Poolable, Result
+from smstudy.result import Poolable
 from smstudy.survey.dataset import Data, frame_of
 from smstudy.survey.disclosure import pool_hidden
 
@@ -33,8 +33,8 @@ UNITS = {
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
-class Averages(Result):
-    """Averages over the respondents of a model, with errors by the delta method.
+class Averages:
+    """Averages over the respondents of a model, with errors by the delta method; its classes are also a `Result`.
 
     Attributes
     ----------
